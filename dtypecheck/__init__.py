@@ -1,0 +1,1 @@
+"""The dtype consistency linter for diffusion and transformer pipelines."""

@@ -1,0 +1,150 @@
+"""Where bytes come from: names and reads, whether a directory, one file, or a dict in a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache__", ".venv", "node_modules", ".ipynb_checkpoints"})
+"""Folders that hold no model: version control, caches, environments, and our own undo data."""
+
+
+class Entry(NamedTuple):
+    """One file: posix name relative to the root, size in bytes, and an identity that two names of the same bytes share."""
+
+    name: str
+    size: int
+    identity: str
+
+
+class Files(Protocol):
+    """A place that holds files. Names are posix and relative; reading outside of it is impossible."""
+
+    @property
+    def label(self) -> str:
+        """What people call this place: the target as it was given."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file, sorted by name."""
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """`length` bytes from `start` (fewer at the end of the file, all the rest for None).
+
+        errors: OSError when the file cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Files of a directory on this disk. Links are followed to read; each real directory is entered once."""
+
+    root: Path
+    label: str = ""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file below the root, sorted by name; folders that cannot be listed are told by an Entry of size -1."""
+        yield from self._walk(self.root, "", frozenset())
+
+    def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+        try:
+            status = folder.stat()
+            with os.scandir(folder) as listing:
+                items = sorted(listing, key=lambda item: item.name)
+        except OSError as fault:
+            yield Entry(prefix.rstrip("/") or ".", -1, f"unlisted:{fault.strerror}")
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        hub_cache = any(item.name == "snapshots" for item in items) and any(item.name == "blobs" for item in items)
+        for item in items:
+            name = prefix + item.name
+            try:
+                if item.is_dir():
+                    if item.name not in SKIPPED_FOLDERS and not (hub_cache and item.name in ("blobs", "refs")):
+                        yield from self._walk(Path(item.path), name + "/", above | {here})
+                elif item.is_file():
+                    found = item.stat()
+                    yield Entry(name, found.st_size, f"{found.st_dev}:{found.st_ino}")
+                elif item.is_symlink():
+                    yield Entry(name, -1, "unlisted:the link points to nothing")
+            except OSError as fault:
+                yield Entry(name, -1, f"unlisted:{fault.strerror}")
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of a file; `name` must be one that `entries` gave."""
+        with open(self.root / name, "rb", buffering=0) as file:
+            if start:
+                file.seek(start)
+            if length is None:
+                return file.read()
+            parts = []
+            while length > 0 and (part := file.read(length)):
+                parts.append(part)
+                length -= len(part)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """A single file on this disk, seen as a place that holds just it."""
+
+    path: Path
+    label: str = ""
+
+    def entries(self) -> Iterator[Entry]:
+        """The one file."""
+        try:
+            status = self.path.stat()
+        except OSError as fault:
+            yield Entry(self.path.name, -1, f"unlisted:{fault.strerror}")
+            return
+        yield Entry(self.path.name, status.st_size, f"{status.st_dev}:{status.st_ino}")
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of the file."""
+        return Directory(self.path.parent).read(self.path.name, start, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Files of a dict: what rule pages and tests are laid out in."""
+
+    contents: Mapping[str, bytes]
+    label: str = "memory"
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Sizes that differ from the bytes held: a weight file of which only the header is there."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every name of the dict, sorted."""
+        for name in sorted(self.contents):
+            yield Entry(name, self.sizes.get(name, len(self.contents[name])), name)
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of an entry; what lies past the held bytes reads as zeros, as in a sparse file."""
+        content, size = self.contents[name], self.sizes.get(name, len(self.contents[name]))
+        stop = size if length is None else min(size, start + length)
+        held = content[start:stop]
+        return held + b"\0" * (max(0, stop - start) - len(held)) if stop - start < 1 << 26 else held
+
+
+def place(path: Path, label: str | None = None) -> Directory | OneFile:
+    """The Files of a path on this disk: a directory, or a single file."""
+    name = path.as_posix() if label is None else label
+    return Directory(path, name) if path.is_dir() else OneFile(path, name)
+
+
+def inside(folder: str, name: str) -> str | None:
+    """`name`, as a file in `folder` names another file, made relative to the root; None if it would leave the folder."""
+    if name.startswith(("/", "\\")) or "\\" in name or ":" in name or "\0" in name:
+        return None
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            return None
+        if part not in ("", "."):
+            parts.append(part)
+    return "/".join(([folder] if folder else []) + parts) if parts else None

@@ -1,0 +1,113 @@
+"""A place, an edit, a fix and a finding: all that a rule can say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Where:
+    """A place: a posix path relative to the target, inside it a JSON pointer, tensor key or module path, and a line.
+
+    line: counted from 1, None where the place is no text.
+    """
+
+    path: str
+    at: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        line = f":{self.line}" if self.line else ""
+        return f"{self.path}{line}" + (f" {self.at}" if self.at and not self.line else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SetKey:
+    """Edit: put `value` (JSON text) at `pointer` of a JSON file; a key that is not there is added."""
+
+    path: str
+    pointer: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Edit: store the tensors whose key matches `pattern` (a regular expression) as `dtype` (a safetensors name)."""
+
+    path: str
+    pattern: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """Edit: give a file another name in the same folder."""
+
+    path: str
+    name: str
+
+
+Edit = SetKey | Cast | Rename
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to do: a title that reads as an instruction, and edits as data (none where only the caller can do it).
+
+    lossless: no number that can be held today is lost. verified: the plan after it was checked to have no new finding.
+    """
+
+    title: str
+    lossless: bool = True
+    edits: tuple[Edit, ...] = ()
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Two witnesses that disagree, or one that breaks a known fact.
+
+    message: who, what and against what, never advice. because: one sentence why it hurts. says: what PyTorch will print.
+    source: part of the fingerprint, the normalised text the finding stands on. muted: the reason, None when it counts.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    where: Where
+    message: str
+    against: Where | None = None
+    because: str = ""
+    says: str = ""
+    fix: Fix | None = None
+    alternatives: tuple[str, ...] = ()
+    muted: str | None = None
+    source: str = ""
+    fingerprint: str = ""
+
+    @property
+    def key(self) -> tuple[int, str, str, str, int, str]:
+        """What findings are sorted by: the worst first, then by code, place and words."""
+        place = self.where
+        return SEVERITIES.index(self.severity), self.code, place.path, place.at, place.line or 0, self.message
+
+    def mute(self, reason: str) -> Finding:
+        """The same finding, still there but no longer counted."""
+        return replace(self, muted=reason)
+
+
+def fingerprinted(findings: list[Finding]) -> list[Finding]:
+    """The findings with their fingerprints: sha256 over code, path, place and source text; `#2` for the second equal one."""
+    seen: dict[str, int] = {}
+    result = []
+    for finding in findings:
+        text = "\n".join((finding.code, finding.where.path, finding.where.at, " ".join(finding.source.split())))
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        seen[digest] = count = seen.get(digest, 0) + 1
+        result.append(replace(finding, fingerprint=digest if count == 1 else f"{digest}#{count}"))
+    return result

@@ -1,0 +1,98 @@
+"""What is known, as rows of data: reads rules/*.toml, and of each only the rows that are asked for.
+
+A row is an array-of-tables entry, `[[AutoencoderKL]]`, whose header is what it is looked up by. Several rows may share a
+header. A file is cut at its headers as text and only the wanted rows are parsed, so that a scan stays light.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+
+_HEADER = re.compile(r"^\[\[(.+?)\]\][ \t]*(?:#.*)?$", re.MULTILINE)
+
+
+def folder() -> Path:
+    """Where the rows that ship with this package are: inside an installed wheel, else beside the package in a checkout."""
+    packed = Path(__file__).parent / "_rules"
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "rules"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file of rows, cut into its headers and their texts."""
+
+    path: Path
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
+        text = self.path.read_text("utf-8") if self.path.is_file() else ""
+        texts: dict[str, list[str]] = {}
+        headers = list(_HEADER.finditer(text))
+        for header, following in zip(headers, [*headers[1:], None], strict=True):
+            name = header.group(1).strip().strip('"')
+            texts.setdefault(name, []).append(text[header.end() : following.start() if following else len(text)])
+        return texts
+
+    @cached_property
+    def _parsed(self) -> dict[str, tuple[Row, ...]]:
+        return {}
+
+    def names(self) -> tuple[str, ...]:
+        """Every header, in the order of the file."""
+        return tuple(self._texts)
+
+    def rows(self, name: str) -> tuple[Row, ...]:
+        """The rows under one header, parsed; none if there is no such header.
+
+        errors: tomllib.TOMLDecodeError when a row is not TOML.
+        """
+        if name not in self._parsed:
+            self._parsed[name] = tuple(tomllib.loads(text) for text in self._texts.get(name, ()))
+        return self._parsed[name]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All tables of one or several folders; rows of later folders come after those of the first."""
+
+    folders: tuple[Path, ...] = field(default_factory=lambda: (folder(),))
+
+    @cached_property
+    def _tables(self) -> dict[str, tuple[Table, ...]]:
+        return {}
+
+    def tables(self, name: str) -> tuple[Table, ...]:
+        """The tables called `name` (a file name without .toml), one a folder."""
+        if name not in self._tables:
+            self._tables[name] = tuple(Table(place / f"{name}.toml") for place in self.folders)
+        return self._tables[name]
+
+    def rows(self, table: str, name: str) -> tuple[Row, ...]:
+        """The rows of a table under one header."""
+        return tuple(row for part in self.tables(table) for row in part.rows(name))
+
+    def row(self, table: str, name: str) -> Row:
+        """The one row under a header, an empty one if there is none; a later folder's keys win."""
+        merged: dict[str, Any] = {}
+        for row in self.rows(table, name):
+            merged |= row
+        return merged
+
+    def all(self, table: str) -> Iterator[tuple[str, Row]]:
+        """Every row of a table with its header."""
+        for part in self.tables(table):
+            for name in part.names():
+                for row in part.rows(name):
+                    yield name, row
+
+    def names(self, table: str) -> tuple[str, ...]:
+        """Every header of a table."""
+        return tuple(dict.fromkeys(name for part in self.tables(table) for name in part.names()))
