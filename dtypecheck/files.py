@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache__", ".venv", "node_modules", ".ipynb_checkpoints"})
+SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache__", ".venv", "node_modules"})
 """Folders that hold no model: version control, caches, environments, and our own undo data."""
 
 
@@ -68,7 +68,8 @@ class Directory:
                         yield from self._walk(Path(item.path), name + "/", above | {here})
                 elif item.is_file():
                     found = item.stat()
-                    yield Entry(name, found.st_size, f"{found.st_dev}:{found.st_ino}")
+                    blob = _blob(item) if item.is_symlink() else None
+                    yield Entry(name, found.st_size, blob or f"{found.st_dev}:{found.st_ino}")
                 elif item.is_symlink():
                     yield Entry(name, -1, "unlisted:the link points to nothing")
             except OSError as fault:
@@ -129,6 +130,12 @@ class Memory:
         stop = size if length is None else min(size, start + length)
         held = content[start:stop]
         return held + b"\0" * (max(0, stop - start) - len(held)) if stop - start < 1 << 26 else held
+
+
+def _blob(link: os.DirEntry[str]) -> str | None:
+    """The identity of a hub cache's link: its target in blobs/ is named by the sha256 of a large file's bytes."""
+    target = Path(link.path).readlink().name
+    return f"sha256:{target}" if len(target) == 64 and not target.strip("0123456789abcdef") else None
 
 
 def place(path: Path, label: str | None = None) -> Directory | OneFile:

@@ -36,7 +36,7 @@ class Table:
         text = self.path.read_text("utf-8") if self.path.is_file() else ""
         texts: dict[str, list[str]] = {}
         headers = list(_HEADER.finditer(text))
-        for header, following in zip(headers, [*headers[1:], None], strict=True):
+        for header, following in zip(headers, [*headers[1:], None][: len(headers)], strict=True):
             name = header.group(1).strip().strip('"')
             texts.setdefault(name, []).append(text[header.end() : following.start() if following else len(text)])
         return texts

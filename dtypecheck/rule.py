@@ -60,9 +60,8 @@ class Rule:
         source: str = "",
     ) -> Finding:
         """A finding of this rule. source: the text it stands on, for the fingerprint (default: none, place and code do)."""
-        return Finding(
-            self.code, self.name, severity or self.severity, where, message, against, because, says, fix, alternatives, None, source
-        )
+        worst = severity or self.severity
+        return Finding(self.code, self.name, worst, where, message, against, because, says, fix, alternatives, source=source)
 
 
 def _wanted(rule: type[Rule]) -> tuple[type, ...]:

@@ -67,6 +67,10 @@ class Tensors:
     def __iter__(self) -> Iterator[Tensor]:
         return map(Tensor, self.keys, self.dtypes, self.shapes)
 
+    def take(self, rows: Sequence[int]) -> Tensors:
+        """Some of the rows, in the order given."""
+        return Tensors([self.keys[i] for i in rows], [self.dtypes[i] for i in rows], [self.shapes[i] for i in rows])
+
     def stock(self) -> dict[DType, Stock]:
         """How much there is of each dtype, the dtype with the most bytes first."""
         tally: dict[DType, list[int]] = {}
@@ -174,14 +178,18 @@ class WeightFile:
 class WeightSet:
     """One way of loading a component: a file or an index with its shards.
 
-    variant: "fp16" for `model.fp16.safetensors`, None without. index: path of the index file, None for a single file.
+    stem: the name's first part, `model`. variant: "fp16" for `model.fp16.safetensors`, None without. index: path of the index
+    file, None for a single file. spelling: of the index, "usual", "legacy" (diffusers reads it too) or "unread" (nobody does).
+    says: the dtype in the index's metadata. missing: shards that the index names and nobody has.
     """
 
     format: str
+    stem: str
     variant: str | None
     files: tuple[WeightFile, ...]
     index: str | None = None
-    legacy_index: bool = False
+    spelling: str = "usual"
+    says: DType | None = None
     missing: tuple[str, ...] = ()
 
     @property
@@ -199,6 +207,11 @@ class WeightSet:
         """The floating dtype that most parameters are stored in, None where there is none."""
         floats = {dtype: amount.parameters for dtype, amount in self.stock.items() if dtype.is_float}
         return max(floats, key=lambda dtype: (floats[dtype], dtype.bits)) if floats else None
+
+    @property
+    def where(self) -> Where:
+        """The place that stands for the set: its index, else its first file."""
+        return Where(self.index or (self.files[0].path if self.files else ""))
 
     def tensors(self) -> Iterator[tuple[WeightFile, Tensor]]:
         """Every tensor with its file; nothing for files whose columns were not kept."""
@@ -225,6 +238,7 @@ class Load:
 
     dtype: what most floating parameters get; None when nothing can be loaded, `failure` then says why.
     kept: parameters that stay float32 by a keep list, and `patterns`, what that list names. chosen: the weights it reads.
+    raises: the exception that `failure` comes as. variant: the one that is really read, None for the files without.
     """
 
     dtype: DType | None
@@ -234,7 +248,8 @@ class Load:
     patterns: tuple[str, ...] = ()
     kept: int = 0
     failure: str | None = None
-    variant_missing: bool = False
+    raises: str | None = None
+    variant: str | None = None
 
     @property
     def nbytes(self) -> int:
@@ -276,6 +291,7 @@ class Component:
 
     family: "diffusers" or "transformers", whose loader reads it; "single-file" for a part of a checkpoint; "adapter".
     role: what the pipeline uses it for: text_encoder, denoiser, vae, controlnet, image_encoder, safety_checker, other.
+    undotted: names in its folder without a dot, on which diffusers stumbles when a variant is asked for.
     """
 
     name: str
@@ -288,6 +304,7 @@ class Component:
     declared: Claim | None = None
     quantised: Quantised | None = None
     load: Load | None = None
+    undotted: tuple[str, ...] = ()
     pipeline: Pipeline = field(init=False, repr=False, compare=False)
 
     @property
@@ -302,6 +319,12 @@ class Component:
             return Where(self.config.path)
         files = [file.path for chosen in self.sets for file in chosen.files]
         return Where(files[0] if files else self.path)
+
+    @property
+    def loaded_from(self) -> Where:
+        """The weights that the load plan reads, `at` the component; `where` when it reads none."""
+        chosen = self.load.chosen if self.load else None
+        return Where(chosen.where.path, self.name) if chosen else self.where
 
     def loads(self) -> Load:
         """The load plan; an empty one before it was made."""
@@ -335,6 +358,28 @@ class Pipeline:
     def named(self, name: str) -> Component | None:
         """The component of that name."""
         return next((component for component in self.components if component.name == name), None)
+
+
+    def light(self) -> Pipeline:
+        """The same without the columns of its headers: what a report keeps."""
+
+        def lighter(part: Component) -> Component:
+            sets = tuple(replace(weights, files=tuple(file.light() for file in weights.files)) for weights in part.sets)
+            load = part.load and replace(part.load, chosen=next((s for s in sets if s.where == _where(part.load.chosen)), None))
+            config = part.config and Config(part.config.path, {})
+            return replace(part, sets=sets, load=load, config=config)
+
+        return replace(
+            self,
+            components=tuple(map(lighter, self.components)),
+            adapters=tuple(map(lighter, self.adapters)),
+            config=self.config and Config(self.config.path, {}),
+            loose=tuple(file.light() for file in self.loose),
+        )
+
+
+def _where(chosen: WeightSet | None) -> Where | None:
+    return chosen.where if chosen else None
 
 
 Subject = Pipeline | Component | WeightFile | Problem

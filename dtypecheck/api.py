@@ -1,0 +1,60 @@
+"""The typed Python API: scan a path, get a Report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .engine import scan as scan_files
+from .files import place
+from .knowledge import Knowledge, folder
+from .report import Report
+from .request import WrongUse, check_names, make
+
+
+def scan(
+    path: str | Path,
+    *,
+    dtype: str | None = None,
+    variant: str | None = None,
+    device: str | None = None,
+    adapters: Iterable[str | Path] = (),
+    libraries: Iterable[str] = (),
+) -> Report:
+    """Scan a model directory, a folder of models, or a weight file.
+
+    dtype: what is asked for, "float16" or "float16,vae=float32"; any alias of a dtype. device: a name of rules/devices.toml.
+    libraries: versions to plan for, as "transformers==4.57"; by default those installed.
+
+    errors: request.WrongUse for a path, dtype, device or component that does not exist. Bad files are findings, not errors.
+    """
+    paths = [Path(adapter) for adapter in adapters]
+    return scan_paths([Path(path)], dtype=dtype, variant=variant, device=device, adapters=paths, libraries=libraries)
+
+
+def scan_paths(
+    paths: Sequence[Path],
+    *,
+    dtype: str | None = None,
+    variant: str | None = None,
+    device: str | None = None,
+    adapters: Iterable[Path] = (),
+    libraries: Iterable[str] = (),
+    rules_dirs: Iterable[Path] = (),
+    told: Callable[[str], None] | None = None,
+) -> Report:
+    """Scan several targets into one report; paths in it are relative to their target, and begin with it where there are several."""
+    known = Knowledge((folder(), *rules_dirs))
+    for path in paths:
+        if not path.exists():
+            raise WrongUse(f"{path}: there is no such file or folder")
+    request = make(dtype, variant, device, libraries, known, Path.cwd())
+    given = [place(path) for path in adapters]
+    report = Report(request=request)
+    for path in paths:
+        part = scan_files(place(path), request, known, given, told)
+        prefix = path.parent.as_posix() if path.is_file() else path.as_posix()
+        report = report + (part.below("" if prefix == "." else prefix) if len(paths) > 1 else part)
+    check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
+    return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")

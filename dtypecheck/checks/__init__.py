@@ -1,0 +1,16 @@
+"""The rules, one file each, in folders by witness: reading (DT0), files (DT1). A rule is pure: subjects in, findings out."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def load() -> None:
+    """Import every rule of this package, which registers it."""
+    for folder in ("reading", "files"):
+        for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
+            importlib.import_module(f"{__name__}.{folder}.{module.name}")

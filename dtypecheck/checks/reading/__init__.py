@@ -1,0 +1,1 @@
+"""DT0: what could not be read as it should be."""

@@ -1,0 +1,19 @@
+"""A file or folder cannot be read."""
+
+from __future__ import annotations
+
+from ...read.header import UNREADABLE
+from ..problem import OfKind
+
+
+class UnreadableFile(OfKind):
+    """A file or folder cannot be read.
+
+    Permissions, a link that points to nothing, or a disk that gives errors. What it holds was not looked at, so nothing
+    that this report says is about it.
+    """
+
+    code = "DT001"
+    severity = "error"
+    kind = UNREADABLE
+    remedy = "make the file readable for the user that scans"

@@ -1,0 +1,183 @@
+"""The command line: parse, call one function, render, exit."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from . import __version__
+from .config import FAIL_ON, BadSettings, Settings, find, read
+from .policy import FOUND, MISUSED, UnknownRule, choose, exit_code, suppress
+from .render import FORMATS, renderer
+from .render.options import Look
+from .report import Report
+from .request import WrongUse
+
+GUIDE = """\
+black image or a crash?       dtypecheck explain "mat1 and mat2 must have the same dtype"   (rules: dtypecheck explain)
+curious about a model?        dtypecheck scan MODEL
+which dtype will it have?     dtypecheck scan MODEL --dtype float16 --variant fp16
+will it run on that GPU?      dtypecheck scan MODEL --dtype bfloat16 --device t4
+"""
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="dtypecheck")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Say which dtype every part of a pipeline will have, and where it will crash or turn black."""
+    if context.invoked_subcommand is None:
+        click.echo(GUIDE, nl=False)
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every verb with a report has."""
+    options = (
+        click.option("--output-format", type=click.Choice(FORMATS), help="terminal on a terminal, else concise."),
+        click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file."),
+        click.option("--fail-on", type=click.Choice(FAIL_ON), help="The least severity that makes the exit code 1 (default: error)."),
+        click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, prefixes or names."),
+        click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules."),
+        click.option("--extend-select", multiple=True, metavar="RULES", help="These rules besides the selected ones."),
+        click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A settings file."),
+        click.option("--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), multiple=True, help="More rows."),
+        click.option("-q", "--quiet", is_flag=True, help="One line a pipeline, and errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Notes too."),
+        click.option("--debug", is_flag=True, help="A traceback when dtypecheck itself fails."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...", type=click.Path(path_type=Path))
+@click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
+@click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
+@click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
+@click.option("--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it.")
+@click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
+@common
+def scan(targets: Sequence[Path], **options: Any) -> None:
+    """Read headers and configs, and say which dtype every part will have after loading and where that breaks.
+
+    TARGET is a model directory, a folder of several, a weight file, or a Hugging Face cache folder. Nothing is executed and
+    no weight is read; torch and diffusers are not imported.
+
+    Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
+    """
+    from .api import scan_paths
+
+    settings = _settings(options["config"])
+    wanted = {key: options[key] or getattr(settings, key) for key in ("dtype", "variant", "device")}
+    with _progress(options["quiet"]) as told:
+        report = scan_paths(targets, adapters=options["adapter"], libraries=options["lib"], rules_dirs=options["rules_dir"], told=told, **wanted)
+    sys.exit(_finish(report, settings, options))
+
+
+@cli.command()
+@click.argument("words", nargs=-1, metavar="[CODE|NAME]")
+@click.option("--output-format", type=click.Choice(("terminal", "json", "markdown")), default="terminal")
+def explain(words: Sequence[str], output_format: str) -> None:
+    """Explain a rule by its code or name; without one, list the rules."""
+    from .render.pages import explain_rule, list_rules
+
+    if not words:
+        list_rules(sys.stdout, output_format)
+        return
+    for word in words:
+        explain_rule(word, sys.stdout, output_format, Look(colour=sys.stdout.isatty(), width=_width()))
+
+
+def _settings(path: Path | None) -> Settings:
+    found = path or find(Path.cwd())
+    return read(found) if found else Settings()
+
+
+def _finish(report: Report, settings: Settings, options: dict[str, Any]) -> int:
+    """Apply the policy, write the report, give the exit code."""
+    select = options["select"] or settings.select
+    report = choose(report, select, (*settings.ignore, *options["ignore"]), (*settings.extend_select, *options["extend_select"]))
+    report = suppress(report, settings.suppressions)
+    path: Path | None = options["output"]
+    on_terminal = path is None and sys.stdout.isatty()
+    form = options["output_format"] or settings.output_format or ("terminal" if on_terminal else "concise")
+    look = Look(options["verbose"] - options["quiet"], on_terminal, _width())
+    if path is None:
+        renderer(form)(report, sys.stdout, look)
+        sys.stdout.flush()
+    else:
+        with path.open("w", encoding="utf-8") as file:
+            renderer(form)(report, file, look)
+    return exit_code(report, options["fail_on"] or settings.fail_on)
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((120, 24)).columns
+
+
+class _Progress:
+    """A line on stderr, on a terminal only, that says how far a large tree is read; gone when it is done."""
+
+    def __init__(self, stream: TextIO, quiet: bool) -> None:
+        self.stream = stream
+        self.on = stream.isatty() and not quiet
+        self.start = self.last = time.monotonic()
+        self.count = 0
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self.told
+
+    def told(self, path: str) -> None:
+        """One more pipeline is being judged."""
+        self.count += 1
+        now = time.monotonic()
+        if self.on and now - self.last > 0.2:
+            self.last = now
+            self.stream.write(f"\r\x1b[K{self.count:,} read, {now - self.start:.0f} s: {path[-60:]}")
+            self.stream.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self.on and self.last != self.start:
+            self.stream.write("\r\x1b[K")
+
+
+def _progress(quiet: bool) -> _Progress:
+    return _Progress(sys.stderr, quiet)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
+    gc.set_threshold(50_000, 20, 20)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(MISUSED)
+    except (WrongUse, BadSettings, UnknownRule) as fault:
+        click.echo(f"dtypecheck: {fault}", err=True)
+        sys.exit(MISUSED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FOUND)
+    except OSError as fault:
+        click.echo(f"dtypecheck: {fault.filename or 'output'}: {fault.strerror or fault}", err=True)
+        sys.exit(MISUSED)
+    except Exception as fault:
+        if "--debug" in words:
+            raise
+        click.echo(f"dtypecheck: a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", err=True)
+        sys.exit(MISUSED)

@@ -1,0 +1,119 @@
+"""Each subject to the rules that ask for its type: the road from a target's files to a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from . import checks
+from .dtypes import F32, USUAL, DType
+from .files import Files
+from .findings import Finding, fingerprinted
+from .knowledge import Knowledge
+from .loading import plan, with_dtypes
+from .read.layout import Reader
+from .report import File, Report
+from .rule import Rule, rules
+from .subjects import Component, Pipeline, Problem, Request, walk
+
+
+def judge(pipeline: Pipeline | None, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
+    """Every finding of every registered rule about one pipeline and the problems of its files, unsorted."""
+    checks.load()
+    asked: dict[type, list[Rule]] = {}
+    for rule in rules():
+        for kind in rule.wants:
+            asked.setdefault(kind, []).append(rule())
+    found: list[Finding] = []
+    for subject in (*problems, *(walk(pipeline) if pipeline else ())):
+        for check in asked.get(type(subject), ()):
+            for finding in check.check(subject, known):
+                found.append(_about(finding, pipeline, subject if isinstance(subject, Component) else None))
+    return found
+
+
+def _about(finding: Finding, pipeline: Pipeline | None, component: Component | None) -> Finding:
+    """The finding with the names of what it is about: the component it came from, or the one whose folder it points into."""
+    if pipeline is None:
+        return finding
+    if component is None and not finding.component:
+        path = finding.where.path + "/"
+        inner = [c for c in pipeline.components if c.path and path.startswith(c.path + "/")]
+        component = inner[0] if inner else pipeline.named(finding.where.at.lstrip("/"))
+    return replace(finding, pipeline=pipeline.path, component=finding.component or (component.name if component else ""))
+
+
+def scan(
+    files: Files, request: Request, known: Knowledge, adapters: Iterable[Files] = (), told: Callable[[str], None] | None = None
+) -> Report:
+    """Everything that a header scan says about one place. told: called with the path of each pipeline, for progress."""
+    report = Report(request=request, label=files.label)
+    given = tuple(component for adapter in adapters for component in _components(adapter, known))
+    findings: list[Finding] = []
+    for reading in Reader(files, known).readings():
+        pipeline = reading.pipeline
+        if pipeline is not None:
+            if told:
+                told(pipeline.path)
+            pipeline = plan(replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline, _for(pipeline, request), known)
+        findings += judge(pipeline, reading.problems, known)
+        part = Report(seen=Counter({"files": reading.files} if reading.files else {}))
+        if pipeline is not None:
+            asked = _asked(pipeline, known)
+            part = Report((), (pipeline.light(),), _files(pipeline), part.seen + _seen(pipeline), request, {pipeline.path: asked})
+        report = report + part
+    return replace(report, findings=tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key)), request=request)
+
+
+def _components(files: Files, known: Knowledge) -> Iterator[Component]:
+    """What an adapter given with the target consists of."""
+    for reading in Reader(files, known).readings():
+        yield from reading.pipeline.components if reading.pipeline else ()
+
+
+def _for(pipeline: Pipeline, request: Request) -> Request:
+    """The request as this pipeline understands it: names of components mean something only in a pipeline that has them."""
+    named = {name: dtype for name, dtype in request.dtypes.items() if not name or pipeline.named(name)}
+    if request.dtypes and "" not in named:
+        named[""] = F32
+    variant = request.variant if pipeline.kind in ("pipeline", "component", "model") else None
+    return replace(request, dtypes=named, variant=variant)
+
+
+def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, Mapping[DType, int]]]:
+    if pipeline.kind == "adapter":
+        return {}
+    plans = {dtype: with_dtypes(pipeline, {"": dtype}, known) for dtype in USUAL}
+    return {dtype: {c.name: c.loads().counts for c in planned.components} for dtype, planned in plans.items()}
+
+
+def _weights(pipeline: Pipeline) -> Iterator[File]:
+    seen: set[str] = set()
+    parts = (file for component in pipeline.components for chosen in component.sets for file in chosen.files)
+    merged: dict[str, Counter[DType]] = {}
+    kinds: dict[str, tuple[str, int]] = {}
+    for file in (*parts, *pipeline.loose):
+        kinds[file.path] = file.format, file.nbytes
+        tally = merged.setdefault(file.path, Counter())
+        if file.path not in seen or pipeline.kind == "single-file":
+            tally.update({dtype: amount.tensors for dtype, amount in file.stock.items()})
+        seen.add(file.path)
+    for path, (form, nbytes) in kinds.items():
+        yield File(path, form, nbytes, dict(sorted(merged[path].items(), key=lambda item: (-item[1], item[0].name))))
+
+
+def _files(pipeline: Pipeline) -> tuple[File, ...]:
+    return tuple(_weights(pipeline))
+
+
+def _seen(pipeline: Pipeline) -> Counter[str]:
+    files = _files(pipeline)
+    return Counter(
+        {
+            "pipelines": 1,
+            "components": len(pipeline.components),
+            "tensors": sum(sum(file.dtypes.values()) for file in files),
+            "bytes": sum(file.nbytes for file in files),
+        }
+    )

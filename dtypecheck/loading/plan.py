@@ -1,0 +1,139 @@
+"""The load plan: for each component the files that are read, the dtype its parameters get, and which witness decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+from ..dtypes import BF16, F16, F32, I32, U8, DType
+from ..findings import Where
+from ..knowledge import Knowledge
+from ..subjects import Claim, Component, Load, Pipeline, Request, WeightSet
+from .choice import choose, no_variant
+from .keep import keep_list, pattern
+
+QUANTISED_DEFAULTS: Final = {"bitsandbytes_4bit": F16, "bitsandbytes_8bit": F16, "torchao": BF16, "gptq": F16, "awq": F16}
+"""The dtype of what is not packed when none is asked for. source: diffusers 0.42.1 quantizers/*, transformers 5.23 quantizers/*"""
+_AUXILIARY: Final = ("absmax", "quant_map", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale")
+
+
+def plan(pipeline: Pipeline, request: Request, known: Knowledge) -> Pipeline:
+    """The pipeline with a `Load` for each component, as the libraries of the request would load it."""
+    failure = no_variant(pipeline, request.variant) if request.variant else None
+    components = tuple(
+        replace(component, load=Load(None, failure=failure, raises="ValueError"))
+        if failure
+        else replace(component, load=_load(component, request, pipeline, known))
+        for component in pipeline.components
+    )
+    adapters = tuple(replace(a, load=_load(a, request, pipeline, known)) for a in pipeline.adapters)
+    return replace(pipeline, components=components, adapters=adapters, request=request)
+
+
+def with_dtypes(pipeline: Pipeline, dtypes: Mapping[str, DType], known: Knowledge) -> Pipeline:
+    """The same pipeline under another request for dtypes: what if."""
+    return plan(pipeline, replace(pipeline.request, dtypes=dtypes), known)
+
+
+def parameter_dtype(component: Component, key: str, stored: DType, request: Request, known: Knowledge) -> DType:
+    """The dtype that one parameter has after loading, by its key and stored dtype. Integers and packed weights stay as stored."""
+    load = component.loads()
+    if load.dtype is None or not _is_cast(component, key, stored):
+        return stored
+    names = keep_list(component, load.dtype, request, known)
+    return F32 if names and _matcher(component.family, names).search(key) else load.dtype
+
+
+def _load(component: Component, request: Request, pipeline: Pipeline, known: Knowledge) -> Load:
+    choice = choose(component, request.variant, pipeline.kind == "pipeline")
+    if choice.chosen is None:
+        return Load(None, failure=choice.failure, raises=choice.raises)
+    claim = _claim(component, choice.chosen, request)
+    names = () if _islands_lost(component, request) else keep_list(component, claim.dtype, request, known)
+    counts, kept = _counts(component, choice.chosen, claim.dtype, names)
+    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant)
+
+
+def _islands_lost(component: Component, request: Request) -> bool:
+    """diffusers' keep list acts only when a dtype is asked for; without one all is float32 anyway."""
+    return component.family == "diffusers" and request.dtype_for(component.name) is None
+
+
+def _claim(component: Component, chosen: WeightSet, request: Request) -> Claim:
+    """The witness that decides the dtype: the request, the config, the first tensor, or the library's default."""
+    asked = request.dtype_for(component.name)
+    if asked and component.family != "adapter":
+        return Claim(asked, Where("", component.name), "requests")
+    if component.family == "transformers" and request.version("transformers") >= (5,):
+        if component.declared:
+            return component.declared
+        if chosen.index and chosen.says:
+            return Claim(chosen.says, chosen.where, "declares")
+        if first := _first_float(chosen):
+            return first
+    if component.family == "adapter":
+        return Claim(chosen.main or F32, chosen.where, "stores")
+    packed = component.quantised
+    if packed and packed.method == "gguf" and packed.compute:
+        return packed.compute
+    return Claim(QUANTISED_DEFAULTS.get(packed.method, F32) if packed else F32, chosen.where, "loads")
+
+
+def _first_float(chosen: WeightSet) -> Claim | None:
+    """The first floating tensor of the first file in the order of the keys, fp8 and narrower left out (transformers 5.23)."""
+    for file in chosen.files[:1]:
+        tensors = file.tensors or ()
+        ordered = sorted(tensors, key=lambda t: t.key) if chosen.format == "safetensors" else tensors
+        for tensor in ordered:
+            if tensor.dtype.is_wide:
+                return Claim(tensor.dtype, Where(file.path, tensor.key), "stores")
+    return None
+
+
+def _is_cast(component: Component, key: str, stored: DType) -> bool:
+    """True for what a loader casts: floating tensors; of a packed component only those that are not part of the packing."""
+    if not stored.is_float:
+        return False
+    if component.quantised is None:
+        return True
+    return stored.is_wide and not key.endswith(_AUXILIARY)
+
+
+@cache
+def _matcher(family: str, names: tuple[str, ...]) -> re.Pattern[str]:
+    return pattern(family, names)
+
+
+def _counts(component: Component, chosen: WeightSet, dtype: DType, names: tuple[str, ...]) -> tuple[dict[DType, int], int]:
+    """Parameters by dtype after loading, and how many of them the keep list holds in float32."""
+    counts: dict[DType, int] = {}
+    kept = 0
+    if component.quantised is None and not names:
+        for stored, amount in chosen.stock.items():
+            final = dtype if stored.is_float else stored
+            counts[final] = counts.get(final, 0) + amount.parameters
+    else:
+        matcher = _matcher(component.family, names) if names else None
+        for _, tensor in chosen.tensors():
+            key, elements = tensor.key, tensor.elements
+            final = tensor.dtype
+            if component.quantised and key.endswith(_AUXILIARY):
+                continue
+            if component.quantised and not tensor.dtype.is_wide:
+                elements *= _packing(component.quantised.method, tensor.dtype)
+            elif tensor.dtype.is_float:
+                held = matcher is not None and matcher.search(key) is not None
+                kept += elements * held
+                final = F32 if held else dtype
+            counts[final] = counts.get(final, 0) + elements
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].name))), kept
+
+
+def _packing(method: str, stored: DType) -> int:
+    """Logical numbers in one stored element of a packed weight."""
+    if method in ("bitsandbytes_4bit", "nunchaku") and stored is U8:
+        return 2
+    return 8 if method in ("gptq", "awq") and stored is I32 else 1

@@ -1,0 +1,63 @@
+"""What counts: select, ignore, suppressions with a reason, and from the report the exit code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from .config import Ignore
+from .findings import SEVERITIES
+from .report import Report
+from .rule import matching, nearest
+
+CLEAN, FOUND, MISUSED, NOTHING = 0, 1, 2, 3
+
+
+class UnknownRule(ValueError):
+    """A selector that means no rule; its text says the nearest one."""
+
+
+def codes(words: Iterable[str]) -> frozenset[str]:
+    """The codes that selectors mean. errors: UnknownRule for one that means none."""
+    found: set[str] = set()
+    for word in (part for text in words for part in re.split(r"[,\s]+", text) if part):
+        if not (meant := matching(word)):
+            near = nearest(word)
+            raise UnknownRule(f"no rule is called {word!r}" + (f"; the nearest is {near}" if near else ""))
+        found.update(meant)
+    return frozenset(found)
+
+
+def choose(report: Report, select: Iterable[str] = (), ignore: Iterable[str] = (), extend: Iterable[str] = ()) -> Report:
+    """The report with only the findings of the selected rules (all without a selection) that are not ignored."""
+    wanted, extra, unwanted = codes(select), codes(extend), codes(ignore)
+
+    def keep(code: str) -> bool:
+        return (not wanted or code in wanted | extra) and code not in unwanted
+
+    return replace(report, findings=tuple(finding for finding in report.findings if keep(finding.code)))
+
+
+def suppress(report: Report, suppressions: Iterable[Ignore]) -> Report:
+    """The report with the findings that a suppression names muted by its reason."""
+    pairs = [(codes(item.rules), item) for item in suppressions]
+
+    def reason(code: str, path: str) -> str | None:
+        return next((item.reason for meant, item in pairs if code in meant and fnmatchcase(path, item.path)), None)
+
+    findings = tuple(
+        finding.mute(why) if finding.muted is None and (why := reason(finding.code, finding.where.path)) else finding
+        for finding in report.findings
+    )
+    return replace(report, findings=findings)
+
+
+def exit_code(report: Report, fail_on: str = "error") -> int:
+    """0 clean, 1 findings at or above `fail_on` (error, warning, note or never), 3 nothing was looked at."""
+    if fail_on != "never":
+        worst = SEVERITIES[: [str(word) for word in SEVERITIES].index(fail_on) + 1]
+        if any(finding.severity in worst and finding.muted is None for finding in report.findings):
+            return FOUND
+    return CLEAN if report.seen["pipelines"] or report.findings else NOTHING

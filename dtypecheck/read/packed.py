@@ -1,0 +1,56 @@
+"""Quantised weights told apart from damage: by what the config says, else by the keys that a packing leaves in the header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ..dtypes import DType, parse
+from ..findings import Where
+from ..subjects import Claim, Config, Quantised, WeightSet
+
+_KEYS: Final = (
+    ("bitsandbytes_4bit", re.compile(r"\.(quant_state\.bitsandbytes__\w+|nested_absmax|quant_map)$")),
+    ("bitsandbytes_8bit", re.compile(r"\.(SCB|weight_format)$")),
+    ("gptq", re.compile(r"\.(g_idx)$")),
+    ("awq", re.compile(r"\.(qzeros)$")),
+    ("nunchaku", re.compile(r"\.(wscales|smooth_factor|proj_down)$")),
+    ("fp8", re.compile(r"\.(weight_scale(_inv|_2)?|scale_weight|input_scale|scale_input)$|^scaled_fp8$")),
+    ("quanto", re.compile(r"\.weight\._(data|scale)$")),
+)
+"""Methods by the keys they leave, the surest first."""
+_COMPUTE: Final = ("bnb_4bit_compute_dtype", "compute_dtype", "torch_dtype")
+
+
+def quantised(config: Config | None, sets: Iterable[WeightSet]) -> Quantised | None:
+    """How a component is packed, None when it is not."""
+    section = config.get("quantization_config", "compression_config") if config else None
+    if config and isinstance(section, dict):
+        where = config.where("quantization_config") if "quantization_config" in config.data else Where(config.path)
+        return Quantised(_method(section), where, _compute(config, section))
+    for chosen in sets:
+        for file, tensor in chosen.tensors():
+            if tensor.key.endswith((".weight", ".bias")):
+                continue
+            for method, pattern in _KEYS:
+                if pattern.search(tensor.key):
+                    return Quantised(method, Where(file.path, tensor.key))
+    return None
+
+
+def _method(section: dict[str, Any]) -> str:
+    method = str(section.get("quant_method") or section.get("quant_type") or section.get("quant_algo") or "unknown").lower()
+    if method in ("bitsandbytes", "unknown") and (section.get("load_in_4bit") or section.get("_load_in_4bit")):
+        return "bitsandbytes_4bit"
+    if method in ("bitsandbytes", "unknown") and (section.get("load_in_8bit") or section.get("_load_in_8bit")):
+        return "bitsandbytes_8bit"
+    return method
+
+
+def _compute(config: Config, section: dict[str, Any]) -> Claim | None:
+    for key in _COMPUTE:
+        dtype: DType | None = parse(section[key]) if isinstance(section.get(key), str) else None
+        if dtype:
+            return Claim(dtype, config.where("quantization_config", key), "declares")
+    return None

@@ -1,0 +1,16 @@
+"""One line a finding, as compilers write: for logs, editors and grep."""
+
+from __future__ import annotations
+
+from ..report import Report
+from .options import Look, Out
+from .words import line, verdict
+
+
+def render(report: Report, out: Out, look: Look) -> None:
+    """Findings from the worst; notes only with -v; last the verdict in one line. -q leaves out what is no error."""
+    shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
+    for finding in report.counted:
+        if finding.severity in shown:
+            out.write(line(finding) + "\n")
+    out.write(verdict(report) + "\n")

@@ -1,0 +1,109 @@
+"""The report as JSON, version 1: the keys are those of schema.json, none of them ever vanishes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..dtypes import DType
+from ..findings import Finding, Where
+from ..report import File, Report
+from ..subjects import Component, Pipeline, Request
+from .options import Look, Out
+
+VERSION = 1
+
+
+def render(report: Report, out: Out, look: Look) -> None:
+    """One JSON document, keys in a fixed order, findings and files sorted."""
+    out.write(json.dumps(document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain dicts and lists."""
+    return {
+        "version": VERSION,
+        "request": _request(report.request),
+        "findings": [_finding(finding) for finding in sorted(report.findings, key=lambda f: f.key)],
+        "pipelines": [_pipeline(pipeline, report) for pipeline in sorted(report.pipelines, key=lambda p: p.path)],
+        "files": [_file(file) for file in sorted(report.files, key=lambda f: f.path)],
+        "seen": dict(sorted(report.seen.items())),
+    }
+
+
+def _request(request: Request) -> dict[str, Any]:
+    return {
+        "dtype": {name or "default": dtype.name for name, dtype in request.dtypes.items()} or None,
+        "variant": request.variant,
+        "device": request.device,
+        "libraries": {name: {"version": version, "from": source} for name, version, source in request.libraries},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    fix = finding.fix
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "message": finding.message,
+        "path": finding.where.path,
+        "at": finding.where.at or None,
+        "line": finding.where.line,
+        "against": _where(finding.against),
+        "because": finding.because or None,
+        "says": finding.says or None,
+        "fix": {"title": fix.title, "lossless": fix.lossless, "verified": fix.verified} if fix else None,
+        "alternatives": list(finding.alternatives),
+        "pipeline": finding.pipeline or None,
+        "component": finding.component or None,
+        "muted": finding.muted,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _where(where: Where | None) -> dict[str, Any] | None:
+    return {"path": where.path, "at": where.at or None, "line": where.line} if where else None
+
+
+def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
+    asked = report.asked.get(pipeline.path, {})
+    return {
+        "path": pipeline.path,
+        "kind": pipeline.kind,
+        "class": pipeline.klass,
+        "components": [_component(component, pipeline, report) for component in pipeline.components],
+        "bytes": sum(component.loads().nbytes for component in pipeline.components),
+        "verdict": report.verdict(pipeline),
+        "requests": {
+            dtype.torch: {name: _counts(counts) for name, counts in components.items()} for dtype, components in asked.items()
+        },
+    }
+
+
+def _component(component: Component, pipeline: Pipeline, report: Report) -> dict[str, Any]:
+    load = component.loads()
+    chosen = load.chosen or (component.sets[0] if component.sets else None)
+    packed = component.quantised
+    return {
+        "name": component.name,
+        "class": component.klass,
+        "stored": {dtype.name: amount.parameters for dtype, amount in chosen.stock.items()} if chosen else {},
+        "declared": component.declared.dtype.name if component.declared else None,
+        "loads_as": _counts(load.counts) if load.dtype else None,
+        "dtype": load.dtype.name if load.dtype else None,
+        "quantised": {"method": packed.method, "compute": packed.compute.dtype.name if packed.compute else None} if packed else None,
+        "files": [file.path for file in chosen.files] if chosen else [],
+        "bytes": load.nbytes,
+        "verdict": report.verdict(pipeline, component),
+    }
+
+
+def _counts(counts: Mapping[DType, int]) -> dict[str, int]:
+    return {dtype.name: count for dtype, count in counts.items()}
+
+
+def _file(file: File) -> dict[str, Any]:
+    dtypes = {dtype.name: count for dtype, count in file.dtypes.items()}
+    return {"path": file.path, "format": file.format, "bytes": file.nbytes, "dtypes": dtypes}

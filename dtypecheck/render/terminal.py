@@ -1,0 +1,120 @@
+"""What people see: the table of each pipeline, the findings from the worst, the verdict in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ..findings import Finding
+from ..report import Report
+from ..subjects import Component, Pipeline
+from .options import Look, Out
+from .words import heading, loads_as, plural, size, stored, verdict
+
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+MARKS = {"error": "x", "warning": "!", "note": " ", "ok": " "}
+
+
+def render(report: Report, out: Out, look: Look) -> None:
+    """Tables, findings, verdict. Notes are counted, and shown with -v; -q shows one line a pipeline and the errors."""
+    console = Console(
+        file=out,  # type: ignore[arg-type]
+        width=max(look.width, 60),
+        force_terminal=look.colour,
+        no_color=not look.colour,
+        highlight=False,
+        soft_wrap=True,
+    )
+    label = report.label or "."
+    for pipeline in report.pipelines:
+        if look.verbosity < 0:
+            console.print(_short(pipeline, report, label))
+        else:
+            _table(console, pipeline, report, label)
+    shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
+    findings = [finding for finding in report.counted if finding.severity in shown]
+    for finding in findings:
+        _finding(console, finding)
+    if look.verbosity >= 0:
+        _notes(console, [finding for finding in report.counted if finding.severity not in shown])
+        first = next(iter(findings), None)
+        more = f"dtypecheck explain {first.code}" if first else ""
+        text = Text(verdict(report), style=STYLES[report.worst or "ok"])
+        console.print(text if not more else Text.assemble(text, "   ", more))
+
+
+def _short(pipeline: Pipeline, report: Report, label: str) -> Text:
+    path = label if pipeline.path == "." else pipeline.path
+    word = report.verdict(pipeline)
+    dtypes = dict.fromkeys(loads_as(component).split(",")[0] for component in pipeline.components)
+    said = f"{plural(len(pipeline.components), 'component')} in {', '.join(dtypes)}" if pipeline.components else "no components"
+    return Text.assemble(f"{path}: ", (word, STYLES[word]), f" ({said})")
+
+
+def _table(console: Console, pipeline: Pipeline, report: Report, label: str) -> None:
+    console.print(Text(heading(pipeline, label), style="bold"))
+    if not pipeline.components:
+        console.print()
+        return
+    declares = any(component.declared for component in pipeline.components)
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
+    for name in ("", "component", "class", "stored", *(["declared"] * declares), "loads as"):
+        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis")
+    table.add_column("bytes", header_style="dim", justify="right", no_wrap=True)
+    for component in pipeline.components:
+        table.add_row(*_row(component, report.verdict(pipeline, component), declares))
+    console.print(table)
+    if not pipeline.request.dtypes and pipeline.kind != "adapter" and len(pipeline.components) > 0:
+        _requests(console, pipeline, report)
+    console.print()
+
+
+def _row(component: Component, word: str, declares: bool) -> Iterable[Text]:
+    declared = component.declared.dtype.short if component.declared else ""
+    cells = [component.name or "-", component.klass or "", stored(component), *([declared] * declares), loads_as(component)]
+    yield Text(MARKS[word], style=STYLES[word])
+    for cell in cells:
+        yield Text(cell)
+    yield Text(size(component.loads().nbytes) if component.loads().dtype else "-")
+
+
+def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
+    """What each usual request would give, in one line."""
+    parts = []
+    for dtype, components in report.asked.get(pipeline.path, {}).items():
+        total = sum(other.nbytes(count) for counts in components.values() for other, count in counts.items())
+        if total:
+            parts.append(f"torch_dtype=torch.{dtype.torch}: {size(total)}")
+    if parts:
+        console.print(Text("  with " + "; ".join(parts), style="dim"))
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    where = "" if str(finding.where) in finding.message else f" [dim]{escape(str(finding.where))}[/dim]"
+    style = STYLES[finding.severity]
+    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(finding.message)}{where}")
+    for name, text in _rest(finding):
+        console.print(f"      [dim]{name:<8}[/dim] {escape(text)}")
+
+
+def _rest(finding: Finding) -> Iterable[tuple[str, str]]:
+    if finding.against and str(finding.against) != str(finding.where):
+        yield "against", str(finding.against)
+    if finding.because:
+        yield "because", finding.because
+    if finding.says:
+        yield "says", finding.says
+    if finding.fix:
+        yield "fix", finding.fix.title
+    for text in finding.alternatives:
+        yield "or", text
+
+
+def _notes(console: Console, notes: list[Finding]) -> None:
+    if notes:
+        names = ", ".join(f"{name} ({sum(n.name == name for n in notes)})" for name in dict.fromkeys(n.name for n in notes))
+        console.print(Text(f"{plural(len(notes), 'note')}, shown with -v: {names}", style="dim"))

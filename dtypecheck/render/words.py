@@ -1,0 +1,101 @@
+"""Words that several formats share: sizes, dtypes of a component, the sentence about a load plan, the last line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..dtypes import DType
+from ..findings import Finding
+from ..report import Report
+from ..subjects import Component, Pipeline, Request
+
+SEEN = ("components", "files", "tensors")
+
+
+def size(nbytes: int) -> str:
+    """Bytes as people read them: 246 MB, 1.4 GB (decimal units, as the Hub shows)."""
+    value, unit = float(nbytes), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.1f} {unit}" if unit in ("GB", "TB") else f"{value:.0f} {unit}"
+
+
+def stored(component: Component) -> str:
+    """The dtypes a component is stored in: the plain files', then each variant's."""
+    texts = []
+    for weights in sorted(component.sets, key=lambda s: (s.variant or "", s.format)):
+        floats = {dtype: amount.parameters for dtype, amount in weights.stock.items() if dtype.is_float}
+        main = weights.main
+        shown = _share(floats, main) if main else next((d.short for d in weights.stock), "?")
+        named = weights.variant if weights.variant and component.family not in ("single-file", "adapter") else None
+        texts.append((f"variant {named}" if named == shown else f"{shown} as {named}") if named else shown)
+    if component.quantised:
+        texts = [f"{component.quantised.method} ({texts[0]})" if texts else component.quantised.method]
+    return ", ".join(dict.fromkeys(texts)) or "no weights"
+
+
+def _share(floats: Mapping[DType, int], main: DType) -> str:
+    """The main dtype, and others that hold a real share (1 %) beside it."""
+    total = sum(floats.values())
+    others = [dtype.short for dtype, count in floats.items() if dtype is not main and dtype.is_wide and 100 * count >= total]
+    return "+".join([main.short, *others])
+
+
+def loads_as(component: Component) -> str:
+    """What the load plan gives: fp16, fp16 (wo in fp32), or that it does not load."""
+    load = component.loads()
+    if load.dtype is None:
+        return "does not load" if load.failure else "-"
+    if component.quantised:
+        return f"{load.dtype.short}, packed"
+    if load.kept:
+        names = ", ".join(load.patterns[:2]) + (", ..." if len(load.patterns) > 2 else "")
+        return f"{load.dtype.short}, {names} in fp32"
+    return load.dtype.short
+
+
+def heading(pipeline: Pipeline, label: str) -> str:
+    """What a pipeline is and under which request and library versions it is judged."""
+    path = label if pipeline.path == "." else pipeline.path
+    kinds = {"single-file": "single file", "model": "transformers model", "adapter": "adapter", "component": "diffusers model"}
+    what = pipeline.klass or kinds.get(pipeline.kind, pipeline.kind)
+    if pipeline.kind == "single-file" and pipeline.klass:
+        what = f"single file for {pipeline.klass}"
+    if pipeline.kind == "adapter":
+        role = pipeline.components[0].role if pipeline.components else "adapter"
+        return f"{path}   {ADAPTERS.get(role, role)}"
+    return f"{path}   {what}, loaded by {libraries(pipeline.request)} with {pipeline.request}" + (
+        f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
+    )
+
+
+ADAPTERS = {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}
+
+
+def libraries(request: Request) -> str:
+    """The library versions of a request and who says so."""
+    named = [f"{name} {version}" for name, version, _ in request.libraries]
+    says = dict.fromkeys(source for _, _, source in request.libraries)
+    return " and ".join(named) + (f" ({', '.join(says)})" if says else "")
+
+
+def plural(count: int, word: str) -> str:
+    """1 error, 2 errors."""
+    many = {"finding": "findings"}.get(word, word + "s")
+    return f"{count:,} {word if count == 1 else many}"
+
+
+def verdict(report: Report) -> str:
+    """The last line: what was found, in how much."""
+    counts = [plural(n, word) for word in ("error", "warning", "note") if (n := report.count(word))]  # type: ignore[arg-type]
+    muted = sum(finding.muted is not None for finding in report.findings)
+    seen = ", ".join(plural(report.seen[word], word[:-1]) for word in SEEN if report.seen[word])
+    return (", ".join(counts) or "ok") + (f" ({muted} muted)" if muted else "") + (f" in {seen}" if seen else "")
+
+
+def line(finding: Finding) -> str:
+    """One line: place, severity, code, message, and the fix behind it."""
+    fix = f"; fix: {finding.fix.title}" if finding.fix else ""
+    return f"{finding.where}: {finding.severity} {finding.code} {finding.message}{fix}"

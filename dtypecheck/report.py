@@ -1,0 +1,93 @@
+"""What came out: findings, the pipelines they are about, and how much was seen; reports add."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .dtypes import DType
+from .findings import SEVERITIES, Finding, Severity, Where
+from .subjects import Component, Pipeline, Request
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file that was looked at: tensors by dtype, none for files that could not be read."""
+
+    path: str
+    format: str
+    nbytes: int
+    dtypes: Mapping[DType, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome of looking at one target or many.
+
+    pipelines: without the columns of their headers. asked: per pipeline path, what each usual request would give:
+    dtype asked for, component name, dtype, parameters. seen: pipelines, components, files, tensors, bytes.
+    label: what people call the target.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    pipelines: tuple[Pipeline, ...] = ()
+    files: tuple[File, ...] = ()
+    seen: Counter[str] = field(default_factory=Counter)
+    request: Request = field(default_factory=Request)
+    asked: Mapping[str, Mapping[DType, Mapping[str, Mapping[DType, int]]]] = field(default_factory=dict)
+    label: str = ""
+
+    def __add__(self, other: Report) -> Report:
+        return Report(
+            self.findings + other.findings,
+            self.pipelines + other.pipelines,
+            self.files + other.files,
+            self.seen + other.seen,
+            self.request if self.pipelines or not other.pipelines else other.request,
+            {**self.asked, **other.asked},
+            self.label or other.label,
+        )
+
+    def below(self, folder: str) -> Report:
+        """The same report with `folder` in front of every path: one of several targets."""
+
+        def path(old: str) -> str:
+            return folder if old in (".", "") else f"{folder}/{old}" if folder else old
+
+        def where(old: Where) -> Where:
+            return replace(old, path=path(old.path))
+
+        findings = tuple(
+            replace(f, where=where(f.where), against=f.against and where(f.against), pipeline=path(f.pipeline) if f.pipeline else "")
+            for f in self.findings
+        )
+        pipelines = tuple(replace(pipeline, path=path(pipeline.path)) for pipeline in self.pipelines)
+        files = tuple(replace(file, path=path(file.path)) for file in self.files)
+        asked = {path(name): counts for name, counts in self.asked.items()}
+        return replace(self, findings=findings, pipelines=pipelines, files=files, asked=asked)
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that are not muted, the worst first."""
+        return tuple(sorted((f for f in self.findings if f.muted is None), key=lambda finding: finding.key))
+
+    def count(self, severity: Severity) -> int:
+        """How many unmuted findings have this severity."""
+        return sum(finding.severity == severity for finding in self.findings if finding.muted is None)
+
+    @property
+    def worst(self) -> Severity | None:
+        """The worst severity among the unmuted findings, None without any."""
+        return next((severity for severity in SEVERITIES if self.count(severity)), None)
+
+    def verdict(self, pipeline: Pipeline, component: Component | None = None) -> str:
+        """`ok` or the worst severity of the unmuted findings about a pipeline, or about one component of it."""
+        about = [
+            finding.severity
+            for finding in self.findings
+            if finding.muted is None
+            and finding.pipeline == pipeline.path
+            and (component is None or finding.component == component.name)
+        ]
+        return min(about, key=SEVERITIES.index, default="ok")

@@ -1,0 +1,120 @@
+"""Rule examples as files: model directories in a ten-line text notation, built in memory; for plugin authors too.
+
+    $ --dtype float16 --variant fp16                      what is asked for (the options of scan)
+    vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
+    vae/model.safetensors: a.weight F16 4x4; b F32 2      a weight file: key, dtype, shape (`-` for a scalar)
+    vae/model.safetensors: a.weight F16 4x4 | cut 8       the same, 8 bytes short (`| add 3`: 3 bytes too long)
+    vae/model.safetensors: lfs 1234                       a Git-LFS pointer
+    note.onnx: text "any JSON text"                       the text itself
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+
+from .dtypes import BY_NAME
+from .engine import scan
+from .files import Memory
+from .findings import Finding
+from .knowledge import Knowledge
+from .request import make
+from .rule import Rule, page
+
+_LINE = re.compile(r"(?P<path>[^\s:]+): ?(?P<body>.*)")
+_CHANGE = re.compile(r"(?P<tensors>.*?)\s*\|\s*(?P<verb>cut|add) (?P<bytes>\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Files in memory, and the options that stand behind `$`."""
+
+    files: Memory
+    options: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def safetensors(tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:
+    """Length and header of a safetensors file with these (key, dtype name, shape), and the size the whole file would have."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for key, dtype, shape in tensors:
+        size = BY_NAME[dtype].nbytes(prod(shape))
+        header[key] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, 8 + len(text) + offset
+
+
+def lay_out(text: str) -> Example:
+    """An example out of its notation. errors: ValueError for a line that is none of the notation's."""
+    contents: dict[str, bytes] = {}
+    sizes: dict[str, int] = {}
+    options: dict[str, list[str]] = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("$"):
+            words = shlex.split(line[1:])
+            for name, value in zip(words[::2], words[1::2], strict=True):
+                options.setdefault(name.removeprefix("--"), []).append(value)
+            continue
+        if not (match := _LINE.fullmatch(line)):
+            raise ValueError(f"not a line of an example: {line!r}")
+        contents[match["path"]], sizes[match["path"]] = _body(match["body"])
+    return Example(Memory(contents, "example", sizes), options)
+
+
+def _body(body: str) -> tuple[bytes, int]:
+    if body.startswith("{"):
+        content = json.dumps(json.loads(body), indent=2).encode()
+        return content, len(content)
+    if body.startswith("text "):
+        content = str(json.loads(body[5:])).encode()
+        return content, len(content)
+    if body.startswith("lfs "):
+        content = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize {int(body[4:])}\n".encode()
+        return content, len(content)
+    change = _CHANGE.fullmatch(body)
+    listed = []
+    for item in (change["tensors"] if change else body).split(";"):
+        key, dtype, shape = item.split()
+        listed.append((key, dtype, () if shape == "-" else tuple(map(int, shape.split("x")))))
+    content, size = safetensors(listed)
+    if change:
+        size += int(change["bytes"]) * (1 if change["verb"] == "add" else -1)
+    return content, size
+
+
+def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:
+    """Every finding of a scan of an example."""
+    known = known or Knowledge()
+    example = lay_out(text)
+    options = example.options
+    libraries = [*options.get("lib", []), *_NEWEST]
+    request = make(
+        ",".join(options.get("dtype", [])) or None, *(next(iter(options.get(o, [])), None) for o in ("variant", "device")), libraries, known
+    )
+    adapters = options.get("adapter", [])
+    rest = {name: content for name, content in example.files.contents.items() if name not in adapters}
+    sizes = example.files.sizes
+    given = [Memory({name: example.files.contents[name]}, name, {name: sizes[name]}) for name in adapters]
+    return scan(Memory(rest, "example", sizes), request, known, given).findings
+
+
+_NEWEST = ("diffusers==0.42.1", "transformers==5.23.0")
+
+
+def failures(rule: type[Rule], known: Knowledge | None = None) -> list[str]:
+    """What is wrong with a rule's page: no summary, no examples, a *bad* that does not fire, a *good* that does."""
+    read = page(rule)
+    wrong = [] if read.summary.endswith((".", ":")) or read.summary else [f"{rule.name}: the page has no first line"]
+    wrong += [] if read.text else [f"{rule.name}: the page says nothing"]
+    for kind, examples, wanted in (("bad", read.bad, True), ("good", read.good, False)):
+        for number, text in enumerate(examples, 1):
+            fired = any(finding.code == rule.code for finding in findings(text, known))
+            if fired != wanted:
+                wrong.append(f"{rule.name}: example {kind} {number} is {'silent' if wanted else 'not silent'}")
+    return wrong
