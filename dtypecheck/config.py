@@ -69,7 +69,10 @@ def _table(path: Path) -> Mapping[str, Any] | None:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise BadSettings(f"{path}: {fault}") from None
-    table = data if path.name != "pyproject.toml" else data.get("tool", {}).get("dtypecheck")
+    if path.name != "pyproject.toml":
+        return data
+    tool = data.get("tool")
+    table = tool.get("dtypecheck") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else None
 
 

@@ -13,7 +13,7 @@ from .findings import Finding, fingerprinted
 from .knowledge import Knowledge
 from .loading import plan, with_dtypes
 from .read.layout import Reader
-from .report import File, Report
+from .report import Report, weight_files
 from .rule import Rule, rules
 from .subjects import Component, Pipeline, Problem, Request, walk
 
@@ -61,7 +61,7 @@ def scan(
         part = Report(seen=Counter({"files": reading.files} if reading.files else {}))
         if pipeline is not None:
             asked = _asked(pipeline, known)
-            part = Report((), (pipeline.light(),), _files(pipeline), part.seen + _seen(pipeline), request, {pipeline.path: asked})
+            part = Report((), (pipeline.light(),), part.seen + _seen(pipeline), request, {pipeline.path: asked})
         report = report + part
     return replace(report, findings=tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key)), request=request)
 
@@ -77,6 +77,8 @@ def _for(pipeline: Pipeline, request: Request) -> Request:
     named = {name: dtype for name, dtype in request.dtypes.items() if not name or pipeline.named(name)}
     if request.dtypes and "" not in named:
         named[""] = F32
+    if pipeline.kind == "single-file" and any(request.dtypes):
+        named = {"": F32}  # from_single_file takes no dict: it warns and loads all in float32 (diffusers loaders/single_file.py:370)
     variant = request.variant if pipeline.kind in ("pipeline", "component", "model") else None
     return replace(request, dtypes=named, variant=variant)
 
@@ -88,27 +90,8 @@ def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, 
     return {dtype: {c.name: c.loads().counts for c in planned.components} for dtype, planned in plans.items()}
 
 
-def _weights(pipeline: Pipeline) -> Iterator[File]:
-    seen: set[str] = set()
-    parts = (file for component in pipeline.components for chosen in component.sets for file in chosen.files)
-    merged: dict[str, Counter[DType]] = {}
-    kinds: dict[str, tuple[str, int]] = {}
-    for file in (*parts, *pipeline.loose):
-        kinds[file.path] = file.format, file.nbytes
-        tally = merged.setdefault(file.path, Counter())
-        if file.path not in seen or pipeline.kind == "single-file":
-            tally.update({dtype: amount.tensors for dtype, amount in file.stock.items()})
-        seen.add(file.path)
-    for path, (form, nbytes) in kinds.items():
-        yield File(path, form, nbytes, dict(sorted(merged[path].items(), key=lambda item: (-item[1], item[0].name))))
-
-
-def _files(pipeline: Pipeline) -> tuple[File, ...]:
-    return tuple(_weights(pipeline))
-
-
 def _seen(pipeline: Pipeline) -> Counter[str]:
-    files = _files(pipeline)
+    files = weight_files(pipeline)
     return Counter(
         {
             "pipelines": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Final, NamedTuple, Protocol
 
 SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache__", ".venv", "node_modules"})
 """Folders that hold no model: version control, caches, environments, and our own undo data."""
+
+_Inode = tuple[int, int]
 
 
 class Entry(NamedTuple):
@@ -37,18 +40,25 @@ class Files(Protocol):
         """
 
 
+_MOST_VISITS: Final = 64
+"""How often one real directory is entered by ways over links: folders that link to each other would be walked for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Files of a directory on this disk. Links are followed to read; each real directory is entered once."""
+    """Files of a directory on this disk. Links are followed to read; a directory is not entered again from within itself."""
 
     root: Path
     label: str = ""
 
     def entries(self) -> Iterator[Entry]:
         """Every file below the root, sorted by name; folders that cannot be listed are told by an Entry of size -1."""
-        yield from self._walk(self.root, "", frozenset())
+        yield from self._walk(self.root, "", frozenset(), False, Counter())
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+    def _walk(
+        self, folder: Path, prefix: str, above: frozenset[_Inode], linked: bool, visits: Counter[_Inode]
+    ) -> Iterator[Entry]:
+        """linked: a link is on the way down to `folder`; visits: how often each folder was entered on such a way."""
         try:
             status = folder.stat()
             with os.scandir(folder) as listing:
@@ -57,7 +67,8 @@ class Directory:
             yield Entry(prefix.rstrip("/") or ".", -1, f"unlisted:{fault.strerror}")
             return
         here = (status.st_dev, status.st_ino)
-        if here in above:
+        visits[here] += linked
+        if here in above or (linked and visits[here] > _MOST_VISITS):
             return
         hub_cache = any(item.name == "snapshots" for item in items) and any(item.name == "blobs" for item in items)
         for item in items:
@@ -65,7 +76,7 @@ class Directory:
             try:
                 if item.is_dir():
                     if item.name not in SKIPPED_FOLDERS and not (hub_cache and item.name in ("blobs", "refs")):
-                        yield from self._walk(Path(item.path), name + "/", above | {here})
+                        yield from self._walk(Path(item.path), name + "/", above | {here}, linked or item.is_symlink(), visits)
                 elif item.is_file():
                     found = item.stat()
                     blob = _blob(item) if item.is_symlink() else None
@@ -134,8 +145,9 @@ class Memory:
 
 def _blob(link: os.DirEntry[str]) -> str | None:
     """The identity of a hub cache's link: its target in blobs/ is named by the sha256 of a large file's bytes."""
-    target = Path(link.path).readlink().name
-    return f"sha256:{target}" if len(target) == 64 and not target.strip("0123456789abcdef") else None
+    target = Path(link.path).readlink()
+    named = target.parent.name == "blobs" and len(target.name) == 64 and not target.name.strip("0123456789abcdef")
+    return f"sha256:{target.name}" if named else None
 
 
 def place(path: Path, label: str | None = None) -> Directory | OneFile:

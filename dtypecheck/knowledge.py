@@ -1,7 +1,8 @@
 """What is known, as rows of data: reads rules/*.toml, and of each only the rows that are asked for.
 
 A row is an array-of-tables entry, `[[AutoencoderKL]]`, whose header is what it is looked up by. Several rows may share a
-header. A file is cut at its headers as text and only the wanted rows are parsed, so that a scan stays light.
+header. A file is cut at its headers as text and only the wanted rows are parsed, so that a scan stays light. The price: a
+table inside a row is written inline, `{...}`, and no line of a long text begins with `[[`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 Row = Mapping[str, Any]
 
 _HEADER = re.compile(r"^\[\[(.+?)\]\][ \t]*(?:#.*)?$", re.MULTILINE)
+
+_INNER = re.compile(r"^\[[\w.\"' -]+\](?=[ \t]*(?:#.*)?$)", re.MULTILINE)
+"""A table's header, `[AutoencoderKL.config]`; not the line of an array, which ends in a comma or is indented."""
 
 
 def folder() -> Path:
@@ -52,9 +56,12 @@ class Table:
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows under one header, parsed; none if there is no such header.
 
-        errors: tomllib.TOMLDecodeError when a row is not TOML.
+        errors: ValueError when a row is not TOML, or holds a table under a header of its own.
         """
         if name not in self._parsed:
+            for text in self._texts.get(name, ()):
+                if inner := _INNER.search(text):
+                    raise ValueError(f"{self.path}: {inner.group()} in [[{name}]] must be written inline, {{...}}")
             self._parsed[name] = tuple(tomllib.loads(text) for text in self._texts.get(name, ()))
         return self._parsed[name]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .dtypes import DType
 from .findings import SEVERITIES, Finding, Severity, Where
-from .subjects import Component, Pipeline, Request
+from .subjects import Component, Pipeline, Request, WeightFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,6 @@ class Report:
 
     findings: tuple[Finding, ...] = ()
     pipelines: tuple[Pipeline, ...] = ()
-    files: tuple[File, ...] = ()
     seen: Counter[str] = field(default_factory=Counter)
     request: Request = field(default_factory=Request)
     asked: Mapping[str, Mapping[DType, Mapping[str, Mapping[DType, int]]]] = field(default_factory=dict)
@@ -42,7 +41,6 @@ class Report:
         return Report(
             self.findings + other.findings,
             self.pipelines + other.pipelines,
-            self.files + other.files,
             self.seen + other.seen,
             self.request if self.pipelines or not other.pipelines else other.request,
             {**self.asked, **other.asked},
@@ -62,10 +60,15 @@ class Report:
             replace(f, where=where(f.where), against=f.against and where(f.against), pipeline=path(f.pipeline) if f.pipeline else "")
             for f in self.findings
         )
-        pipelines = tuple(replace(pipeline, path=path(pipeline.path)) for pipeline in self.pipelines)
-        files = tuple(replace(file, path=path(file.path)) for file in self.files)
+        pipelines = tuple(replace(pipeline, path=path(pipeline.path), root=folder) for pipeline in self.pipelines)
         asked = {path(name): counts for name, counts in self.asked.items()}
-        return replace(self, findings=findings, pipelines=pipelines, files=files, asked=asked)
+        return replace(self, findings=findings, pipelines=pipelines, asked=asked)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Every weight file of the pipelines, once, sorted by path."""
+        found = {file.path: file for pipeline in self.pipelines for file in weight_files(pipeline)}
+        return tuple(found[path] for path in sorted(found))
 
     @property
     def counted(self) -> tuple[Finding, ...]:
@@ -91,3 +94,19 @@ class Report:
             and (component is None or finding.component == component.name)
         ]
         return min(about, key=SEVERITIES.index, default="ok")
+
+
+def weight_files(pipeline: Pipeline) -> tuple[File, ...]:
+    """The weight files of a pipeline; one whose tensors several components share counts them all."""
+    prefix = pipeline.root + "/" if pipeline.root else ""
+    parts = [file for component in pipeline.components for chosen in component.sets for file in chosen.files]
+    tallies: dict[str, Counter[DType]] = {}
+    found: dict[str, WeightFile] = {}
+    for file in (*parts, *pipeline.loose):
+        if file.path not in found or pipeline.kind == "single-file":
+            tallies.setdefault(file.path, Counter()).update({dtype: stock.tensors for dtype, stock in file.stock.items()})
+        found[file.path] = file
+    return tuple(
+        File(prefix + path, file.format, file.nbytes, dict(sorted(tallies[path].items(), key=lambda item: (-item[1], item[0].name))))
+        for path, file in found.items()
+    )

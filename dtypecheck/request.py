@@ -24,7 +24,12 @@ class WrongUse(ValueError):
 
 
 def make(
-    dtype: str | None, variant: str | None, device: str | None, libraries: Iterable[str], known: Knowledge, folder: Path | None = None
+    dtype: str | None,
+    variant: str | None,
+    device: str | None,
+    libraries: Iterable[str],
+    known: Knowledge,
+    folder: Path | None = None,
 ) -> Request:
     """A request out of the options of the command line. folder: where to look for a lock file.
 
@@ -36,7 +41,10 @@ def make(
 def dtypes(text: str | None) -> dict[str, DType]:
     """`float16,vae=float32` as {"": F16, "vae": F32}; without a bare dtype the rest is float32, as in diffusers."""
     found: dict[str, DType] = {}
-    for item in filter(None, (text or "").replace(" ", "").split(",")):
+    items = [item for item in (text or "").replace(" ", "").split(",") if item]
+    if text and not items:
+        raise WrongUse(f"{text!r} names no dtype; write float16 or float16,vae=float32")
+    for item in items:
         name, given, word = item.rpartition("=")
         dtype = parse(word)
         if dtype is None:
@@ -114,7 +122,7 @@ def _locked(path: Path, name: str) -> str | None:
         text = path.read_text("utf-8", errors="replace")
     except OSError:
         return None
-    pinned = re.search(rf"^{name}\s*(?:\[[^\]]*\])?\s*==\s*([0-9][\w.]*)", text, re.MULTILINE | re.IGNORECASE)
+    pinned = re.search(rf"^{name}\s*(?:\[[^\]]*\])?\s*==\s*([0-9](?:[\w.]*\w)?)", text, re.MULTILINE | re.IGNORECASE)
     table = re.search(rf'^name = "{name}"\nversion = "([0-9][\w.]*)"', text, re.MULTILINE)
     return next((match[1] for match in (pinned, table) if match), None)
 

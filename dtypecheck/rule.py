@@ -97,7 +97,7 @@ def matching(word: str) -> tuple[str, ...]:
 def nearest(word: str) -> str | None:
     """The code or name nearest to a word that is neither."""
     words = [*_RULES, *(rule.name for rule in rules())]
-    near = get_close_matches(word if word[:2].upper() != "DT" else word.upper(), words, n=1, cutoff=0.4)
+    near = get_close_matches(word.lower() if word[:2].upper() != "DT" else word.upper(), words, n=1, cutoff=0.4)
     return near[0] if near else None
 
 

@@ -5,6 +5,7 @@ A reader makes them, a rule reads them, nobody changes them. Where a record name
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ from .dtypes import DType
 from .findings import Where
 
 By = Literal["stores", "declares", "requests", "shows", "loads"]
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,34 +127,40 @@ class Config:
     def where(self, *keys: str) -> Where:
         """The place of a nested key, `where("text_config", "dtype")`, with its line; the file alone if it has no such key."""
         line = line_of(self.text, keys)
-        return Where(self.path, "/" + "/".join(keys) if line else "", line)
+        return Where(self.path, pointer(*keys) if line else "", line)
+
+
+def pointer(*keys: str) -> str:
+    """The JSON pointer (RFC 6901) of nested keys."""
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"\s*:?|[{}\[\]\n]')
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """The line (from 1) of a nested object key in a JSON text, None if it is not there."""
-    line, depth, matched = 1, 0, 0
+    """The line (from 1) of a nested object key in a JSON text, None if it is not there; the last one where it is repeated."""
+    line, found = 1, None
+    inside: list[str | None] = []
+    key: str | None = None
     for token in _TOKEN.finditer(text):
         word = token.group()
         match word[0]:
             case "\n":
                 line += 1
             case "{" | "[":
-                depth += 1
+                inside.append(key)
+                key = None
             case "}" | "]":
-                depth -= 1
-                matched = min(matched, max(depth - 1, 0)) if depth <= matched else matched
-            case _ if word.endswith(":") and matched < len(keys) and depth == matched + 1:
-                if word.rstrip(": \t\r\n")[1:-1] == keys[matched]:
-                    matched += 1
-                    if matched == len(keys):
-                        return line
-                line += word.count("\n")
+                del inside[-1:]
+                key = None
             case _:
+                if word.endswith(":"):
+                    key = json.loads(word[:-1]) if "\\" in word else word[1 : word.rindex('"')]
+                    if len(inside) == len(keys) and [*inside[1:], key] == list(keys):
+                        found = line
                 line += word.count("\n")
-    return None
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ class WeightFile:
 
     def light(self) -> WeightFile:
         """The same without columns: what a report keeps."""
-        return replace(self, tensors=None, metadata={})
+        return replace(self, tensors=None, metadata=_NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +346,7 @@ class Pipeline:
     """What is loaded together: a pipeline directory, a component or transformers folder, a single file, an adapter.
 
     kind: "pipeline", "component", "model" (transformers), "single-file" or "adapter". path: "." for the target itself.
+    root: what stands in front of the paths of its files, the target's name where there are several.
     """
 
     path: str
@@ -346,6 +357,7 @@ class Pipeline:
     request: Request = field(default_factory=Request)
     config: Config | None = None
     loose: tuple[WeightFile, ...] = ()
+    root: str = ""
 
     def __post_init__(self) -> None:
         for component in (*self.components, *self.adapters):
@@ -366,14 +378,13 @@ class Pipeline:
         def lighter(part: Component) -> Component:
             sets = tuple(replace(weights, files=tuple(file.light() for file in weights.files)) for weights in part.sets)
             load = part.load and replace(part.load, chosen=next((s for s in sets if s.where == _where(part.load.chosen)), None))
-            config = part.config and Config(part.config.path, {})
-            return replace(part, sets=sets, load=load, config=config)
+            return replace(part, sets=sets, load=load, config=part.config and Config(part.config.path, _NOTHING))
 
         return replace(
             self,
             components=tuple(map(lighter, self.components)),
             adapters=tuple(map(lighter, self.adapters)),
-            config=self.config and Config(self.config.path, {}),
+            config=self.config and Config(self.config.path, _NOTHING),
             loose=tuple(file.light() for file in self.loose),
         )
 

@@ -37,7 +37,9 @@ class Example:
     options: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def safetensors(tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str] | None = None) -> tuple[bytes, int]:
+def safetensors(
+    tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str] | None = None
+) -> tuple[bytes, int]:
     """Length and header of a safetensors file with these (key, dtype name, shape), and the size the whole file would have."""
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
@@ -94,9 +96,8 @@ def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:
     example = lay_out(text)
     options = example.options
     libraries = [*options.get("lib", []), *_NEWEST]
-    request = make(
-        ",".join(options.get("dtype", [])) or None, *(next(iter(options.get(o, [])), None) for o in ("variant", "device")), libraries, known
-    )
+    one = {name: next(iter(options.get(name, [])), None) for name in ("dtype", "variant", "device")}
+    request = make(one["dtype"], one["variant"], one["device"], libraries, known)
     adapters = options.get("adapter", [])
     rest = {name: content for name, content in example.files.contents.items() if name not in adapters}
     sizes = example.files.sizes
@@ -110,8 +111,9 @@ _NEWEST = ("diffusers==0.42.1", "transformers==5.23.0")
 def failures(rule: type[Rule], known: Knowledge | None = None) -> list[str]:
     """What is wrong with a rule's page: no summary, no examples, a *bad* that does not fire, a *good* that does."""
     read = page(rule)
-    wrong = [] if read.summary.endswith((".", ":")) or read.summary else [f"{rule.name}: the page has no first line"]
+    wrong = [] if read.summary else [f"{rule.name}: the page has no first line"]
     wrong += [] if read.text else [f"{rule.name}: the page says nothing"]
+    wrong += [f"{rule.name}: no example {kind}" for kind, examples in (("bad", read.bad), ("good", read.good)) if not examples]
     for kind, examples, wanted in (("bad", read.bad, True), ("good", read.good, False)):
         for number, text in enumerate(examples, 1):
             fired = any(finding.code == rule.code for finding in findings(text, known))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dtypecheck.harvest import keeps, pipelines
-from dtypecheck.harvest.rows import differences, merge
-from dtypecheck.harvest.source import installed
+from . import keeps, pipelines
+from .rows import cut, differences, merge
+from .source import installed
 
 Row = dict[str, Any]
 
@@ -24,7 +24,12 @@ class Harvest:
     diff: str
 
     def write(self, rules_dir: Path) -> None:
-        """Puts the new texts there."""
+        """Puts the new texts there.
+
+        errors: ValueError for the rules of an installed package.
+        """
+        if "site-packages" in rules_dir.resolve().parts or rules_dir.name == "_rules":
+            raise ValueError(f"{rules_dir} belongs to an installed package; harvest writes to a checkout or to --rules-dir")
         for name, text in self.files.items():
             (rules_dir / name).write_text(text, "utf-8")
 
@@ -32,29 +37,25 @@ class Harvest:
 def harvest(rules_dir: Path, libraries: Mapping[str, Path]) -> Harvest:
     """Reads the source of the libraries (name to package folder) and the rules as they are; writes nothing.
 
-    `diffusers` refreshes pipelines.toml and its part of keep_in_fp32.toml, `transformers` its part of the latter.
+    `diffusers` refreshes pipelines.toml and its part of keep_in_fp32.toml, `transformers` its part of the latter. A row
+    whose class the library no longer has stays, and the diff names it.
     """
-    texts = {name: _text(rules_dir / name) for name in ("keep_in_fp32.toml", "pipelines.toml")}
-    after = dict(texts)
-    for name, read in _KEEPS.items():
+    before = {name: _text(rules_dir / name) for name in ("keep_in_fp32.toml", "pipelines.toml")}
+    after, gone = dict(before), dict.fromkeys(before, "")
+    for name, file, read, join in _SOURCES:
         if name in libraries:
-            after["keep_in_fp32.toml"] = merge(after["keep_in_fp32.toml"], read(libraries[name]), _current(name), keep_row)
-    if "diffusers" in libraries:
-        rows = pipelines.pipeline_rows(libraries["diffusers"])
-        after["pipelines.toml"] = merge(after["pipelines.toml"], rows, lambda _: True, pipelines.pipeline_row)
-    diff = [f"{name}\n{lines}\n" for name in texts if (lines := "\n".join(differences(texts[name], after[name])))]
-    return Harvest(after, "".join(diff))
-
-
-_KEEPS: dict[str, Callable[[Path], dict[str, Row]]] = {
-    "diffusers": keeps.diffusers_rows,
-    "transformers": keeps.transformers_rows,
-}
+            rows = read(libraries[name])
+            mine = _current(name)
+            after[file] = merge(after[file], rows, mine, join)
+            lost = [block.name for block in cut(before[file])[1] if mine(block.row()) and block.name not in rows]
+            gone[file] += "".join(f"? [[{one}]] is no longer in {name}\n" for one in lost)
+    parts = {name: "".join(f"{line}\n" for line in differences(before[name], after[name])) + gone[name] for name in before}
+    return Harvest(after, "".join(f"{name}\n{lines}" for name, lines in parts.items() if lines))
 
 
 def _current(library: str) -> Callable[[Row], bool]:
-    """Rows of that library that hold for the newest version; those with an `until` are history."""
-    return lambda row: row.get("library") == library and "until" not in row
+    """Rows of that library that hold for the newest version and are not wholly held by hand."""
+    return lambda row: row.get("library", "diffusers") == library and "until" not in row and not row.get("by_hand", False)
 
 
 def keep_row(old: Row, new: Row) -> Row:
@@ -68,3 +69,10 @@ def keep_row(old: Row, new: Row) -> Row:
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
+
+
+_SOURCES: tuple[tuple[str, str, Callable[[Path], dict[str, Row]], Callable[[Row, Row], Row]], ...] = (
+    ("diffusers", "keep_in_fp32.toml", keeps.diffusers_rows, keep_row),
+    ("transformers", "keep_in_fp32.toml", keeps.transformers_rows, keep_row),
+    ("diffusers", "pipelines.toml", pipelines.pipeline_rows, pipelines.pipeline_row),
+)

@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from dtypecheck.harvest.source import Function
+from .source import Function
 
-_TORCH = {"float32": "F32", "float16": "F16", "half": "F16", "bfloat16": "BF16", "float": "F32", "float64": "F64", "double": "F64"}
+_TORCH = {
+    "float32": "F32",
+    "float16": "F16",
+    "half": "F16",
+    "bfloat16": "BF16",
+    "float": "F32",
+    "float64": "F64",
+    "double": "F64",
+}
 _METHODS = {"float": "F32", "half": "F16", "bfloat16": "BF16"}
 _CASTS = frozenset({"to", "type", "astype", "tensor"})
 
@@ -116,13 +124,17 @@ class Flow:
         for _ in range(depth):
             fresh = names - seen
             seen |= fresh
-            names = {n for name in fresh for line, value, _ in self.assigned.get(name, ()) if line <= last for n in names_in(value)}
+            names = {
+                n for name in fresh for line, value, _ in self.assigned.get(name, ()) if line <= last for n in names_in(value)
+            }
         return frozenset(seen & set(self.params))
 
 
 def _is_dtype(node: ast.AST) -> bool:
     """`self.vae.dtype` or `vae_dtype`, as handed to a method of the pipeline."""
-    return (isinstance(node, ast.Attribute) and node.attr == "dtype") or (isinstance(node, ast.Name) and node.id.endswith("dtype"))
+    return (isinstance(node, ast.Attribute) and node.attr == "dtype") or (
+        isinstance(node, ast.Name) and node.id.endswith("dtype")
+    )
 
 
 def names_in(node: ast.AST) -> Iterator[str]:

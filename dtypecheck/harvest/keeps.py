@@ -12,31 +12,30 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dtypecheck.harvest.source import Class, Library, attribute, last_name, library
+from .source import Class, Library, attribute, last_name, library
 
 KEEP, STRICT = "_keep_in_fp32_modules", "_keep_in_fp32_modules_strict"
 Row = dict[str, Any]
+Kept = tuple[tuple[str, ...], tuple[str, ...]]  # names, and where they are declared
+Reader = Callable[[Class], Kept]
 
 
 def diffusers_rows(root: Path) -> dict[str, Row]:
     """One row for each diffusers model class with a list of its own or an inherited one."""
-    source = library("diffusers", root, (root / "models").rglob("*.py"))
+    source = library("diffusers", root, _concerned(root / "models", "*.py"))
     concrete = {name: classes[0] for name, classes in source.classes.items() if source.inherits(classes[0], "ModelMixin")}
     return dict(_rows(source, concrete, lambda cls: _own(source, cls, KEEP)))
 
 
 def transformers_rows(root: Path) -> dict[str, Row]:
     """One row for each transformers class that keeps something, by its own list or a sub-model's."""
-    source = library("transformers", root, _concerned(root / "models"))
+    source = library("transformers", root, _concerned(root / "models", "modeling_*.py"))
     concrete = {
         name: classes[0]
         for name, classes in source.classes.items()
         if not name.endswith("PreTrainedModel") and source.inherits(classes[0], "PreTrainedModel")
     }
     return dict(_rows(source, concrete, lambda cls: _merged(source, cls, KEEP), lambda cls: _merged(source, cls, STRICT)))
-
-
-Reader = Callable[[Class], tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def _rows(source: Library, classes: Mapping[str, Class], keep: Reader, strict: Reader | None = None) -> Iterator[tuple[str, Row]]:
@@ -49,7 +48,7 @@ def _rows(source: Library, classes: Mapping[str, Class], keep: Reader, strict: R
             yield name, row | {"source": sorted({*kept_at, *always_at})}
 
 
-def _own(source: Library, cls: Class, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _own(source: Library, cls: Class, name: str) -> Kept:
     """The nearest list in the lineage, and where it stands."""
     for one in source.lineage(cls):
         if found := attribute(one, name):
@@ -58,7 +57,9 @@ def _own(source: Library, cls: Class, name: str) -> tuple[tuple[str, ...], tuple
     return (), ()
 
 
-def _merged(source: Library, cls: Class, name: str, seen: frozenset[str] = frozenset()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _merged(
+    source: Library, cls: Class, name: str, seen: frozenset[str] = frozenset()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The nearest list, and those of the sub-models that the class makes itself."""
     names, at = _own(source, cls, name)
     for child in _children(source, cls):
@@ -103,9 +104,9 @@ def _strings(value: ast.expr | None) -> tuple[str, ...]:
     return tuple(node.value for node in ast.walk(value) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def _concerned(models: Path) -> Iterator[Path]:
+def _concerned(models: Path, pattern: str) -> Iterator[Path]:
     """The modeling files that declare a list, and, again and again, those that call or inherit a class of one."""
-    texts = {path: path.read_text("utf-8") for path in models.rglob("modeling_*.py")}
+    texts = {path: path.read_text("utf-8") for path in models.rglob(pattern)}
     named = {path: frozenset(_named(text)) for path, text in texts.items()}
     defined = {path: frozenset(re.findall(r"^class (\w+)\(", text, re.MULTILINE)) for path, text in texts.items()}
     chosen, fresh = set[Path](), {path for path, text in texts.items() if KEEP in text}

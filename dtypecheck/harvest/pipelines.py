@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dtypecheck.harvest.source import Class, Function, Library, Methods, library, nodes
-from dtypecheck.harvest.vaes import Functions, Site
+from .source import Class, Function, Library, Methods, library, nodes
+from .vaes import Functions, Site
 
 Row = dict[str, Any]
 
@@ -49,7 +49,9 @@ def _pipeline(source: Library, cls: Class) -> Row:
     methods = Methods(source, cls)
     components = _components(methods)
     denoisers = [name for name in components if _DENOISER.fullmatch(name)]
-    return _row(source, Functions(tuple(methods)), denoisers) | {
+    row = _row(source, Functions(tuple(methods)), denoisers)
+    return row | {
+        "source": row["source"] or [source.at(cls, cls.node.lineno)],
         "deprecated": "/deprecated/" in f"/{cls.module}" or source.inherits(cls, "DeprecatedPipelineMixin"),
         "components": components,
         "denoisers": denoisers,
@@ -121,7 +123,11 @@ def _components(methods: Methods) -> dict[str, str]:
 
 def _classes(annotation: ast.expr) -> tuple[str, ...]:
     """The class names of an annotation that hold weights, each once."""
-    text = annotation.value if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str) else ast.unparse(annotation)
+    text = (
+        annotation.value
+        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+        else ast.unparse(annotation)
+    )
     names = dict.fromkeys(name.rsplit(".", 1)[-1] for name in re.findall(r"[A-Za-z_][\w.]*", text))
     if any(name.islower() and name not in ("list", "tuple") for name in names):  # bool, int | None, list[float], ...
         return ()
@@ -138,7 +144,9 @@ def _embeds(functions: Functions, denoisers: list[str]) -> tuple[str, list[tuple
         unsure = set(_with_encoder(function))
         for name, assignments in flow.assigned.items():
             if _is_embeds(name):
-                found += [(owner, line) for line, value, _ in assignments if _only(flow.casts(value), wanted) and line not in unsure]
+                found += [
+                    (owner, line) for line, value, _ in assignments if _only(flow.casts(value), wanted) and line not in unsure
+                ]
         for node in nodes(function):
             if isinstance(node, ast.keyword) and node.arg and _is_embeds(node.arg) and _only(flow.casts(node.value), wanted):
                 found.append((owner, node.value.lineno))
@@ -206,8 +214,8 @@ _QUIET = {"deprecated": False, "restores": True}  # values that are not written 
 _DECODES = {
     "same": "Hands the latents to the VAE in their own dtype, so the VAE must have it too.",
     "cast": "Casts the latents to the VAE's dtype before it decodes, so the VAE may have its own.",
-    "upcast": "Runs an F16 VAE in F32 to decode when config.force_upcast is set; any other VAE must have the latents' dtype.",
-    "upcast+cast": "Runs an F16 VAE in F32 to decode when config.force_upcast is set, and casts the latents to the VAE's dtype.",
+    "upcast": "Runs an fp16 VAE in fp32 to decode when config.force_upcast is set; any other VAE must have the latents' dtype.",
+    "upcast+cast": "Runs an fp16 VAE in fp32 to decode when config.force_upcast is set, and casts the latents to its dtype.",
     "none": "Decodes with no VAE.",
 }
 
@@ -216,9 +224,9 @@ def sentence(row: Row) -> str:
     """What a row says, in words."""
     said = [_DECODES.get(row.get("decode", ""), "")]
     if row.get("restores") is False:
-        said.append("The VAE stays in F32 afterwards.")
+        said.append("The VAE stays in fp32 afterwards.")
     if row.get("encode") == "upcast":
-        said.append("Puts the VAE in F32 to encode an image.")
+        said.append("Puts the VAE in fp32 to encode an image.")
     if row.get("embeds") == "cast":
         said.append("Casts prompt embeddings to the denoiser's dtype.")
     return " ".join(said)

@@ -40,6 +40,7 @@ def merge(text: str, harvested: Mapping[str, Row], mine: Callable[[Row], bool], 
     """The file with every harvested row in it.
 
     `mine` says which rows a harvest may change; `join(old, new)` gives the row to write, with an empty `old` for a new one.
+    A row that is held by hand (`by_hand = true`) stays as it is and no second one of its name comes.
     """
     head, blocks = cut(text)
     written: list[Block] = []
@@ -50,7 +51,7 @@ def merge(text: str, harvested: Mapping[str, Row], mine: Callable[[Row], bool], 
             written.append(block if new == old else Block(block.name, show(block.name, new)))
         else:
             written.append(block)
-    known = {block.name for block in blocks if mine(block.row())}
+    known = {block.name for block in blocks if mine(block.row()) or block.row().get("by_hand")}
     for name, row in harvested.items():
         if name not in known:
             _insert(written, Block(name, show(name, join({}, row))))

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,9 +53,8 @@ class Library:
         found: dict[str, list[Class]] = {}
         for path in self.files:
             module = path.relative_to(self.root).as_posix()
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    found.setdefault(node.name, []).append(Class(module, node))
+            for node in _class_nodes(ast.parse(path.read_text("utf-8")).body):
+                found.setdefault(node.name, []).append(Class(module, node))
         return {name: tuple(classes) for name, classes in found.items()}
 
     def get(self, name: str, near: str = "") -> Class | None:
@@ -112,10 +111,26 @@ def library(name: str, root: Path, files: Iterable[Path]) -> Library:
     return Library(name, root, tuple(sorted(files)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def nodes(function: Function) -> tuple[ast.AST, ...]:
     """Every node of a function; walked once, for a function is looked at from every class that inherits it."""
     return tuple(ast.walk(function))
+
+
+@cache
+def calls(function: Function) -> tuple[ast.Call, ...]:
+    """The calls among them."""
+    return tuple(node for node in nodes(function) if isinstance(node, ast.Call))
+
+
+def _class_nodes(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:
+    """Classes of a module, also those that stand under an `if` or a `try`."""
+    for node in body:
+        match node:
+            case ast.ClassDef():
+                yield node
+            case ast.If(body=inner, orelse=other) | ast.Try(body=inner, orelse=other):
+                yield from _class_nodes([*inner, *other])
 
 
 def last_name(node: ast.AST) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from dtypecheck.harvest.flow import Flow
-from dtypecheck.harvest.source import Class, Function, nodes
+from .flow import Flow
+from .source import Class, Function, calls, last_name, nodes
 
 NAMES = ("vae", "movq", "vqgan", "vqvae")
 """What a component is called that turns latents into images, sound or shapes."""
@@ -50,8 +50,8 @@ class Functions:
         found = [
             Site(owner, function, node)
             for owner, function in self.all
-            for node in nodes(function)
-            if isinstance(node, ast.Call) and self._is_vae_call(node, method) and (node.args or node.keywords)
+            for node in calls(function)
+            if self._is_vae_call(node, method) and (node.args or node.keywords)
         ]
         called = {name for _, function in self.all for name in _called(function)}
         live = [site for site in found if site.function.name == "__call__" or site.function.name in called]
@@ -105,7 +105,9 @@ class Functions:
             (
                 node.end_lineno or 0
                 for node in nodes(function)
-                if isinstance(node, ast.For | ast.While) and (node.end_lineno or 0) < before and "scheduler.step" in ast.unparse(node)
+                if isinstance(node, ast.For | ast.While)
+                and (node.end_lineno or 0) < before
+                and "scheduler.step" in ast.unparse(node)
             ),
             default=0,
         )
@@ -113,10 +115,9 @@ class Functions:
     def _callers(self, helper: Function) -> Iterator[tuple[Function, ast.Call]]:
         """Where `self.helper(...)` is called in the other functions."""
         for _, function in self.all:
-            for node in nodes(function):
-                match node:
-                    case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name == helper.name != function.name:
-                        yield function, node
+            for node in calls(function):
+                if last_name(node.func) == helper.name != function.name:
+                    yield function, node
 
     # upcasting
 
@@ -130,16 +131,15 @@ class Functions:
 
     def _vae_to(self, function: Function, dtype: str, method: str) -> Iterator[int]:
         """Lines where the VAE is put in a dtype."""
-        for node in nodes(function):
-            match node:
-                case ast.Call(func=ast.Attribute(attr=attr)) if attr == method:
+        for node in calls(function):
+            match node.func:
+                case ast.Attribute(attr=attr) if attr == method:
                     yield node.lineno
-                case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=name), attr="to")) if name in self.vaes:
+                case ast.Attribute(value=ast.Attribute(attr=name), attr="to") if name in self.vaes:
                     if dtype in self.flow(function).casts(node) or (dtype == "F16" and _to_given_dtype(node)):
                         yield node.lineno
-                case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=name), attr="float")) if name in self.vaes:
-                    if dtype == "F32":
-                        yield node.lineno
+                case ast.Attribute(value=ast.Attribute(attr=name), attr="float") if name in self.vaes and dtype == "F32":
+                    yield node.lineno
 
     # encode
 
@@ -177,16 +177,13 @@ class Functions:
         return frozenset(found)
 
 
-def _to_given_dtype(node: ast.AST) -> bool:
+def _to_given_dtype(node: ast.Call) -> bool:
     """`vae.to(dtype)`, `vae.to(device, dtype)`: back to the dtype the method was given."""
-    return isinstance(node, ast.Call) and any(isinstance(one, ast.Name) and one.id == "dtype" for one in node.args)
+    return any(isinstance(one, ast.Name) and one.id == "dtype" for one in node.args)
 
 
 def _called(function: Function) -> Iterator[str]:
-    for node in nodes(function):
-        match node:
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name != function.name:
-                yield name
+    return (name for node in calls(function) if (name := last_name(node.func)) != function.name)
 
 
 def _bind(function: Function, call: ast.Call) -> dict[str, ast.expr]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..dtypes import ALL
 from ..subjects import Component, Pipeline, WeightSet
 
 _STEMS = {"diffusers": {"safetensors": "diffusion_pytorch_model", "bin": "diffusion_pytorch_model"}}
 _TRANSFORMERS = {"safetensors": "model", "bin": "pytorch_model"}
+_TORCH_NAMES = {*(dtype.torch for dtype in ALL), "half", "float", "double", "short", "int", "long", "cfloat", "cdouble"} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,17 @@ class Choice:
 
 
 def offers(component: Component, variant: str) -> bool:
-    """True when diffusers takes this component for one that has the variant: some file's second dot-field begins with it."""
-    return any(chosen.variant is not None and chosen.variant.startswith(variant) for chosen in component.sets)
+    """True when diffusers takes this component for one that has the variant: some file's second dot-field begins with it.
+
+    An index alone does not count, its second field is `safetensors`. source: diffusers 0.42.1 pipelines/pipeline_loading_utils.py:990
+    """
+    names = (file.path.rpartition("/")[2] for chosen in component.sets for file in chosen.files)
+    return any(name.split(".")[1].startswith(variant) for name in names)
 
 
 def no_variant(pipeline: Pipeline, variant: str) -> str | None:
-    """The error of a pipeline in which no component has the variant, else None."""
-    if pipeline.kind != "pipeline" or any(offers(component, variant) for component in pipeline.components):
+    """The error of a pipeline in which no component has the variant, else None; a name without a dot is stumbled on before."""
+    if pipeline.kind != "pipeline" or any(c.undotted or offers(c, variant) for c in pipeline.components):
         return None
     return f"no component has files of the variant {variant}"
 
@@ -48,6 +54,8 @@ def choose(component: Component, variant: str | None, in_pipeline: bool) -> Choi
             failure = f"the name {component.undotted[0]!r} in {component.path}/ has no dot, on which the search for the variant stumbles"
             return Choice(failure=failure, raises="IndexError")
         variant = None
+    if (word := _no_dtype(component)) is not None:
+        return Choice(failure=f"the config declares the dtype {word!r}, and torch has no such name", raises="AttributeError")
     for chosen in _order(component, variant):
         if chosen.missing:
             failure = f"{chosen.index} names {len(chosen.missing)} shards that are not there"
@@ -58,6 +66,15 @@ def choose(component: Component, variant: str | None, in_pipeline: bool) -> Choi
     others = sorted({s.variant for s in component.sets if s.variant} - {variant})
     besides = f"; there is only the variant {', '.join(others)}" if others and not variant else ""
     return Choice(failure=f"no file named {wanted} in {component.path or 'the folder'}{besides}", raises="OSError")
+
+
+def _no_dtype(component: Component) -> str | None:
+    """What a transformers config declares as a dtype, if torch has no dtype of just this name, such as "auto" or "fp16".
+
+    source: transformers 5.23 configuration_utils.py:448 and 4.57.6 configuration_utils.py:274, `getattr(torch, dtype)`
+    """
+    said = component.config.get("dtype", "torch_dtype") if component.config and component.family == "transformers" else None
+    return said if isinstance(said, str) and said not in _TORCH_NAMES else None
 
 
 def _stem(component: Component, form: str) -> str:

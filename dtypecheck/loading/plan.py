@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Final
 
 from ..dtypes import BF16, F16, F32, I32, U8, DType
@@ -13,7 +12,7 @@ from ..findings import Where
 from ..knowledge import Knowledge
 from ..subjects import Claim, Component, Load, Pipeline, Request, WeightSet
 from .choice import choose, no_variant
-from .keep import keep_list, pattern
+from .keep import keep_list, matcher
 
 QUANTISED_DEFAULTS: Final = {"bitsandbytes_4bit": F16, "bitsandbytes_8bit": F16, "torchao": BF16, "gptq": F16, "awq": F16}
 """The dtype of what is not packed when none is asked for. source: diffusers 0.42.1 quantizers/*, transformers 5.23 quantizers/*"""
@@ -44,7 +43,7 @@ def parameter_dtype(component: Component, key: str, stored: DType, request: Requ
     if load.dtype is None or not _is_cast(component, key, stored):
         return stored
     names = keep_list(component, load.dtype, request, known)
-    return F32 if names and _matcher(component.family, names).search(key) else load.dtype
+    return F32 if names and matcher(component, names, request).search(key) else load.dtype
 
 
 def _load(component: Component, request: Request, pipeline: Pipeline, known: Knowledge) -> Load:
@@ -53,7 +52,7 @@ def _load(component: Component, request: Request, pipeline: Pipeline, known: Kno
         return Load(None, failure=choice.failure, raises=choice.raises)
     claim = _claim(component, choice.chosen, request)
     names = () if _islands_lost(component, request) else keep_list(component, claim.dtype, request, known)
-    counts, kept = _counts(component, choice.chosen, claim.dtype, names)
+    counts, kept = _counts(component, choice.chosen, claim.dtype, matcher(component, names, request) if names else None)
     return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant)
 
 
@@ -102,21 +101,17 @@ def _is_cast(component: Component, key: str, stored: DType) -> bool:
     return stored.is_wide and not key.endswith(_AUXILIARY)
 
 
-@cache
-def _matcher(family: str, names: tuple[str, ...]) -> re.Pattern[str]:
-    return pattern(family, names)
-
-
-def _counts(component: Component, chosen: WeightSet, dtype: DType, names: tuple[str, ...]) -> tuple[dict[DType, int], int]:
+def _counts(
+    component: Component, chosen: WeightSet, dtype: DType, kept_keys: re.Pattern[str] | None
+) -> tuple[dict[DType, int], int]:
     """Parameters by dtype after loading, and how many of them the keep list holds in float32."""
     counts: dict[DType, int] = {}
     kept = 0
-    if component.quantised is None and not names:
+    if component.quantised is None and kept_keys is None:
         for stored, amount in chosen.stock.items():
             final = dtype if stored.is_float else stored
             counts[final] = counts.get(final, 0) + amount.parameters
     else:
-        matcher = _matcher(component.family, names) if names else None
         for _, tensor in chosen.tensors():
             key, elements = tensor.key, tensor.elements
             final = tensor.dtype
@@ -125,7 +120,7 @@ def _counts(component: Component, chosen: WeightSet, dtype: DType, names: tuple[
             if component.quantised and not tensor.dtype.is_wide:
                 elements *= _packing(component.quantised.method, tensor.dtype)
             elif tensor.dtype.is_float:
-                held = matcher is not None and matcher.search(key) is not None
+                held = kept_keys is not None and kept_keys.search(key) is not None
                 kept += elements * held
                 final = F32 if held else dtype
             counts[final] = counts.get(final, 0) + elements

@@ -38,7 +38,7 @@ def read_config(files: Files, entry: Entry) -> tuple[Config | None, Problem | No
 
 
 def _broken(path: str, text: str, fault: json.JSONDecodeError) -> Problem:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_MARKS[0]) or (line.startswith(_MARKS[1:]) and number >= fault.lineno):
             return Problem(BROKEN_JSON, Where(path, line=number), "the marks of a merge conflict are in it")
     if not text.strip():

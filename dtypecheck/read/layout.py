@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from ..dtypes import parse
 from ..files import Entry, Files, inside
 from ..findings import Where
 from ..knowledge import Knowledge
 from ..subjects import Claim, Component, Config, Pipeline, Problem, WeightFile, WeightSet
-from .gguf import read_gguf
 from .header import BROKEN_JSON, NOT_UNDERSTOOD, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
 from .jsons import read_config
 from .packed import quantised
-from .pickled import read_pickled
 from .shards import weight_sets
 from .single import components as split
-from .single import recognise
+from .single import recognise, rest
 from .weights import read_safetensors
 
-READERS: Final = {
-    ".safetensors": read_safetensors,
-    ".gguf": read_gguf,
-    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".th"), read_pickled),
-}
+READERS: Final = {".safetensors": "safetensors", ".gguf": "gguf"} | dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".th"), "pickled")
+"""The formats that are read, by suffix."""
 FOREIGN: Final = {
     ".onnx": "an ONNX graph",
     ".onnx_data": "the data of an ONNX graph",
@@ -66,16 +61,22 @@ class Reader:
         self.problems: list[Problem] = []
         self.read = 0
         self._folders: dict[str, _Folder] = {}
+        self._inside: dict[str, set[str]] = {}
+        self._unlisted: set[str] = set()
         self._blobs: dict[str, Header] = {}
 
     def readings(self) -> Iterator[Reading]:
         """Every pipeline of the place, one at a time: those with a model_index first, then what is left."""
         for entry in self.files.entries():
             if entry.size < 0:
+                self._unlisted.add(entry.name)
                 self.problems.append(Problem(UNREADABLE, Where(entry.name), entry.identity.partition(":")[2]))
                 continue
             path, _, name = entry.name.rpartition("/")
-            self._folders.setdefault(path, _Folder(path)).entries[name] = entry
+            if path not in self._folders:
+                self._folders[path] = _Folder(path)
+                self._note_folder(path)
+            self._folders[path].entries[name] = entry
         taken: set[str] = set()
         for path in [path for path, folder in self._folders.items() if "model_index.json" in folder.entries]:
             pipeline = self._pipeline(self._folders[path], taken)
@@ -107,12 +108,12 @@ class Reader:
         blob = entry.identity if entry.identity.startswith("sha256:") else ""
         header = self._blobs.get(blob) if blob else None
         if header is None:
-            header = READERS[suffix](self.files, entry)
+            header = _read(READERS[suffix], self.files, entry)
             if blob:
                 self._blobs[blob] = header
                 if len(self._blobs) > _KEPT_BLOBS:
                     del self._blobs[next(iter(self._blobs))]
-        self.problems += header.problems
+        self.problems += (replace(problem, where=replace(problem.where, path=entry.name)) for problem in header.problems)
         tensors = header.tensors
         stock = tensors.stock() if tensors else {}
         sha256 = blob.removeprefix("sha256:") or None
@@ -153,15 +154,22 @@ class Reader:
         if not found.sets and not foreign and not found.problems and not self._broken(path):
             detail = f"{name}: no weights in {path}/" if folder.entries else f"{name}: model_index.json names it, there is no folder {path}/"
             self.problems.append(Problem(WEIGHTS_MISSING, index.where(name), detail, Where(path)))
-        self._check_json(folder)
+        self._check_json(folder, found.used)
         declared_as = config.data if config else {}
         family = named[0] if named[0] in ("diffusers", "transformers") else "diffusers" if "_class_name" in declared_as else "transformers"
         made = self._made(name, path, named[1], family or "diffusers", role, config, tuple(found.sets))
-        undotted = tuple(name for name in sorted({*folder.entries, *self._subfolders(path)}) if "." not in name)
+        undotted = tuple(name for name in sorted({*folder.entries, *self._inside.get(path, ())}) if "." not in name)
         return replace(made, undotted=undotted)
 
-    def _subfolders(self, path: str) -> Iterator[str]:
-        return (other[len(path) + 1 :].partition("/")[0] for other in self._folders if other.startswith(path + "/"))
+    def _note_folder(self, path: str) -> None:
+        """Tell the folders above a new one that they have it."""
+        while path:
+            above, _, name = path.rpartition("/")
+            known = self._inside.setdefault(above, set())
+            if name in known:
+                return
+            known.add(name)
+            path = above
 
     def _made(
         self, name: str, path: str, klass: str | None, family: str, role: str, config: Config | None, sets: tuple[WeightSet, ...]
@@ -180,12 +188,13 @@ class Reader:
 
     def _broken(self, path: str) -> bool:
         """True when a file of this folder already has a finding that explains why nothing could be read."""
-        return any(problem.where.path.startswith(path + "/") and problem.kind != BROKEN_JSON for problem in self.problems)
+        told = any(problem.where.path.startswith(path + "/") and problem.kind != BROKEN_JSON for problem in self.problems)
+        return told or any(name == path or name.startswith(path + "/") for name in self._unlisted)
 
-    def _check_json(self, folder: _Folder | None) -> None:
-        """Tell the broken ones among the settings that loaders read; config.json and indexes were read before."""
+    def _check_json(self, folder: _Folder | None, read: Set[str] = frozenset()) -> None:
+        """Tell the broken ones among the settings that loaders read; `read` and config.json were read before."""
         for name, entry in (folder.entries if folder else {}).items():
-            if _CHECKED_JSON.fullmatch(name) and name not in ("config.json", "model_index.json") and ".index" not in name:
+            if _CHECKED_JSON.fullmatch(name) and name not in ("config.json", "model_index.json") and name not in read:
                 self.config(entry)
 
     def _foreign(self, folder: _Folder) -> bool:
@@ -213,12 +222,11 @@ class Reader:
         adapters = tuple(s for s in found.sets if s.stem in ("adapter_model", "pytorch_lora_weights"))
         sets = tuple(s for s in found.sets if s not in adapters)
         foreign = self._foreign(folder)
-        self._check_json(folder)
+        self._check_json(folder, found.used)
         name = folder.path.rpartition("/")[2]
         if is_model and config and (sets or not folder.path):
             family = "diffusers" if "_class_name" in data else "transformers"
-            named = data.get("_class_name") or next(iter(data.get("architectures") or [None]), None)
-            klass = named if isinstance(named, str) else None
+            klass = _class(data)
             if not sets and not foreign and not found.problems:
                 detail = "a model's config.json without weights beside it"
                 self.problems.append(Problem(WEIGHTS_MISSING, Where(config.path), detail))
@@ -230,7 +238,7 @@ class Reader:
                 yield self._reading(self._single(file))
         for chosen in adapters:
             component = Component(name, folder.path, None, "adapter", "lora", None, (chosen,))
-            yield self._reading(Pipeline(chosen.files[0].path, None, "adapter", (component,)))
+            yield self._reading(Pipeline(chosen.where.path, None, "adapter", (component,)))
 
     def _loose(self, folder: _Folder, used: set[str]) -> tuple[WeightFile, ...]:
         names = [n for n in folder.entries if n not in used and _suffix(n) in READERS and not _NO_MODEL.fullmatch(n)]
@@ -245,7 +253,27 @@ class Reader:
         packed = tuple(
             Component(c.name, c.path, c.klass, c.family, c.role, c.config, c.sets, None, quantised(None, c.sets)) for c in parts
         )
-        return Pipeline(file.path, layout.pipeline, "single-file", packed, loose=() if parts else (file,))
+        return Pipeline(file.path, layout.pipeline, "single-file", packed, loose=rest(file, parts))
+
+
+def _read(form: str, files: Files, entry: Entry) -> Header:
+    """The header of one weight file; the readers of the rarer formats are imported when one is met."""
+    if form == "safetensors":
+        return read_safetensors(files, entry)
+    if form == "gguf":
+        from .gguf import read_gguf
+
+        return read_gguf(files, entry)
+    from .pickled import read_pickled
+
+    return read_pickled(files, entry)
+
+
+def _class(data: Mapping[str, Any]) -> str | None:
+    """The class that a model's config names, None where it names none."""
+    listed = data.get("architectures")
+    named = data.get("_class_name") or (listed[0] if isinstance(listed, list) and listed else None)
+    return named if isinstance(named, str) else None
 
 
 def _suffix(name: str) -> str:

@@ -29,14 +29,10 @@ def quantised(config: Config | None, sets: Iterable[WeightSet]) -> Quantised | N
     if config and isinstance(section, dict):
         where = config.where("quantization_config") if "quantization_config" in config.data else Where(config.path)
         return Quantised(_method(section), where, _compute(config, section))
-    for chosen in sets:
-        for file, tensor in chosen.tensors():
-            if tensor.key.endswith((".weight", ".bias")):
-                continue
-            for method, pattern in _KEYS:
-                if pattern.search(tensor.key):
-                    return Quantised(method, Where(file.path, tensor.key))
-    return None
+    left = [(file.path, tensor.key) for c in sets for file, tensor in c.tensors() if not tensor.key.endswith((".weight", ".bias"))]
+    found = ((method, path, key) for method, pattern in _KEYS for path, key in left if pattern.search(key))
+    method, path, key = next(found, ("", "", ""))
+    return Quantised(method, Where(path, key)) if method else None
 
 
 def _method(section: dict[str, Any]) -> str:

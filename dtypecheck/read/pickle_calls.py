@@ -17,7 +17,8 @@ Arguments = tuple[object, ...]
 
 MOST_ELEMENTS: Final = 2**63 - 1
 MOST_DIMENSIONS: Final = 64
-_WRAPS_A_CALL: Final = ("torch._tensor._rebuild_from_type_v2", "torch._tensor._rebuild_from_type")
+WRAPS_A_CALL: Final = ("torch._tensor._rebuild_from_type_v2", "torch._tensor._rebuild_from_type")
+"""Functions that call their first argument, with the third one as arguments."""
 ROWS: Final = "dict of rows"
 """Name of the Thing that a dict made from a list of pairs is (Python 2 pickles an OrderedDict so)."""
 _MAKES_OBJECT: Final = ("copyreg._reconstructor", "copyreg.__newobj__")
@@ -25,12 +26,9 @@ _MAKES_OBJECT: Final = ("copyreg._reconstructor", "copyreg.__newobj__")
 
 def call(name: str, arguments: Arguments) -> object:
     """The description of what `name(*arguments)` returns. source: torch/_utils.py and torch/_tensor.py of 0.4 to 2.13."""
-    for _ in range(4):
-        match arguments:
-            case (Global() as inner, _, tuple() as rest, *_) if name in _WRAPS_A_CALL:
-                name, arguments = inner.name, rest
-            case _:
-                break
+    match arguments:
+        case (Global() as inner, _, tuple() as rest, *_) if name in WRAPS_A_CALL:
+            name, arguments = inner.name, rest
     made = _CALLS.get(name)
     if made:
         return made(arguments)
@@ -42,18 +40,19 @@ def call(name: str, arguments: Arguments) -> object:
 def persistent(saved: object) -> object:
     """What a persistent id stands for: a storage, or the class of an old pickled module; None when it has no known form."""
     match saved:
-        case ("storage", StorageType() as kind, str() | int() as key, _, int() as count) | (
-            "storage",
-            StorageType() as kind,
-            str() | int() as key,
-            _,
-            int() as count,
-            _,
-        ) if 0 <= count <= MOST_ELEMENTS:
-            return Storage(kind, str(key), kind.dtype.nbytes(count) if kind.dtype else count)
+        case ("storage", StorageType() as kind, str() | int() as key, _, int() as count):
+            return _storage(kind, key, count)
+        case ("storage", StorageType() as kind, str() | int() as key, _, int() as count, _):
+            return _storage(kind, key, count)
         case ("module", Global() as klass, *_):
             return klass
     return None
+
+
+def _storage(kind: StorageType, key: str | int, count: int) -> Storage | None:
+    if not 0 <= count <= MOST_ELEMENTS:
+        return None
+    return Storage(kind, str(key), kind.dtype.nbytes(count) if kind.dtype else count)
 
 
 def _shape(size: object) -> tuple[int, ...] | str:

@@ -5,13 +5,26 @@ Texts that are no UTF-8 (lone surrogates too) keep their bytes as escapes, so th
 
 from __future__ import annotations
 
-import codecs
+import re
 from typing import Final
 
 from .pickle_machine import Stopped
 from .pickle_values import Thing
 
 _LONGEST_NUMBER: Final = 40
+_ESCAPE: Final = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.DOTALL)
+_LETTERS: Final = {
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"\\": b"\\",
+    b"'": b"'",
+    b'"': b'"',
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"v": b"\v",
+}
 
 
 def text(raw: bytes) -> str:
@@ -45,10 +58,15 @@ def real(raw: bytes) -> float:
 
 
 def quoted(raw: bytes) -> str:
-    try:
-        return text(codecs.escape_decode(raw[1:-1])[0])
-    except ValueError:
-        return text(raw[1:-1])
+    """A text of protocol 0, with the escapes of a bytes literal. codecs.escape_decode warns of those that are none."""
+    return text(_ESCAPE.sub(_meant, raw[1:-1]))
+
+
+def _meant(escape: re.Match[bytes]) -> bytes:
+    two, octal, other = escape.groups()
+    if two or octal:
+        return bytes([int(two, 16) if two else int(octal, 8) & 0xFF])
+    return _LETTERS.get(other, escape[0])
 
 
 def escaped(raw: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from .pickle_calls import call
+from .pickle_calls import WRAPS_A_CALL, call
 from .pickle_names import resolve
 from .pickle_values import Global, Storage, Thing
 
@@ -54,9 +54,25 @@ class Machine:
         self.stack.append(resolve(name))
 
     def push_call(self, called: object, arguments: object) -> None:
-        """Push the description of what a call gives. A global handed to a call counts as called."""
+        """Push the description of what a call gives.
+
+        A global handed to a call counts as called, and so does an object that the file made: torch.save writes neither.
+        """
         given = arguments if isinstance(arguments, tuple) else ()
-        for value in (called, *islice(given, 16)):
+        self._note(called, *islice(given, 16))
+        if isinstance(called, Thing):
+            self.names[f"{called.name or 'object'}.__call__"] = True
+        if not isinstance(called, Global):
+            self.stack.append(Thing("", given))
+            return
+        match given:
+            case (Global() as inner, _, tuple() as rest, *_) if called.name in WRAPS_A_CALL:
+                if inner.name in WRAPS_A_CALL:
+                    raise Stopped("the pickle wraps a call into a call of a call, which torch.save does not write")
+                self._note(*islice(rest, 16))
+        self.stack.append(call(called.name, given))
+
+    def _note(self, *values: object) -> None:
+        for value in values:
             if isinstance(value, Global):
                 self.names[value.name] = True
-        self.stack.append(call(called.name, given) if isinstance(called, Global) else Thing("", given))

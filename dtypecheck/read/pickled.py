@@ -6,6 +6,7 @@ The pickle is interpreted by our own machine, which makes descriptions. Whatever
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
@@ -22,7 +23,7 @@ from .pickle_names import alarms
 from .shown import shown
 from .strange import look_alike
 from .torch_legacy import read_legacy
-from .torch_zip import Damaged, read_archive, read_item
+from .torch_zip import Damaged, pickles_of, read_archive, read_item
 
 FORMAT: Final = "pickle"
 _FIRST: Final = 1024
@@ -46,28 +47,30 @@ def read_pickled(files: Files, entry: Entry) -> Header:
         first = files.read(entry.name, 0, max(0, min(_FIRST, entry.size)))
         if not first:
             return refuse(FORMAT, TRUNCATED, entry.name, "it is empty")
-        if first.startswith(_ZIP):
-            return _zip(files, entry)
-        if strange := look_alike(first, entry):
-            return Header(FORMAT, problems=(strange,))
-        if what := _other_format(first):
-            return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, f"{what}, not weights that torch.save wrote")
-        return _stream(files, entry, first)
+        return _zip(files, entry) if first.startswith(_ZIP) else _stream(files, entry, first)
     except OSError as fault:
         return refuse(FORMAT, UNREADABLE, entry.name, fault.strerror or str(fault))
 
 
+def _instead(first: bytes, entry: Entry) -> Problem | None:
+    """What the first bytes of a file show that is no pickle; None for nothing known.
+
+    Asked only after the pickle machine gave up: `GGUF` begins a pickle as well, one that may go on to call anything.
+    """
+    what = _other_format(first) or _no_pickle(first)
+    return look_alike(first, entry) or (Problem(NOT_UNDERSTOOD, Where(entry.name), what) if what else None)
+
+
 def _other_format(first: bytes) -> str:
-    """What the first bytes show the file to be, "" for nothing known."""
     if first[257:262] == b"ustar":
         return "a tar archive, which torch.save wrote before 0.1.10"
     if first[8:10] == b'{"' and int.from_bytes(first[:8], "little") < 1 << 32:
         return "a safetensors file under another format's name"
-    return next((what for magic, what in _FORMATS if first.startswith(magic)), "")
+    what = next((what for magic, what in _FORMATS if first.startswith(magic)), "")
+    return f"{what}, not weights that torch.save wrote" if what else ""
 
 
 def _no_pickle(first: bytes) -> str:
-    """What the beginning of a file that is no pickle shows, "" for nothing known."""
     if not first.strip(b"\0"):
         return "it begins with zeros: not weights that torch.save wrote"
     words = " ".join(first.decode("utf-8", "ignore").split())
@@ -78,10 +81,9 @@ def _zip(files: Files, entry: Entry) -> Header:
     names: dict[str, bool] = {}
     try:
         archive = read_archive(files, entry)
-        places = [name for name in archive.items if name == "data.pkl" or name.endswith("/data.pkl")]
+        folder, places = pickles_of(archive)
         if not places:
             return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, "a zip archive without a data.pkl: torch.save did not write it")
-        folder = places[0].removesuffix("data.pkl")
         if folder + "constants.pkl" in archive.items:
             detail = "a TorchScript archive, which holds a compiled program; its weights are not read"
             return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, detail)
@@ -91,7 +93,11 @@ def _zip(files: Files, entry: Entry) -> Header:
     except Stopped as stop:
         return _stopped(entry, CONTRADICTS if stop.cut else NOT_UNDERSTOOD, stop.detail, names)
     problems = [("", f"the archive has the entry {shown(name)} twice") for name in archive.repeated]
-    problems += [("", f"the archive has a second pickle, {shown(name)}") for name in places[1:]]
+    for name in places[1:]:
+        problems.append(("", f"the archive has a second pickle, {shown(name)}"))
+        if len(problems) < _MOST:
+            with suppress(Damaged, Stopped):
+                load(read_item(files, entry, archive.items[name]), 0, names)
     problems += islice(torch_zip.storage_faults(archive, folder, loaded.storages), 1000)
     return _header(entry, loaded, names, _told(CONTRADICTS, entry, problems))
 
@@ -101,11 +107,13 @@ def _stream(files: Files, entry: Entry, first: bytes) -> Header:
     try:
         legacy = read_legacy(files, entry, names)
     except Stopped as stop:
-        if not names and (what := _no_pickle(first)):
-            return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, what)
-        return _stopped(entry, TRUNCATED if stop.cut else NOT_UNDERSTOOD, stop.detail, names)
+        kind = TRUNCATED if stop.cut else NOT_UNDERSTOOD
+        return Header(
+            FORMAT, problems=(*_wanted(entry, names), _instead(first, entry) or Problem(kind, Where(entry.name), stop.detail))
+        )
     if legacy.foreign:
-        return _stopped(entry, NOT_UNDERSTOOD, "a pickle that torch.save did not write", names)
+        problem = _instead(first, entry) or Problem(NOT_UNDERSTOOD, Where(entry.name), "a pickle that torch.save did not write")
+        return Header(FORMAT, problems=(*_wanted(entry, names), problem))
     problems = _told(CONTRADICTS, entry, list(islice(torch_legacy.storage_faults(legacy), 1000)))
     if (needed := torch_legacy.bytes_needed(legacy)) > entry.size:
         detail = f"cut short: {entry.size:,} bytes, its tensors take {needed:,} ({100 * entry.size // needed} % is there)"

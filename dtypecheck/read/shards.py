@@ -12,6 +12,7 @@ from ..files import Entry, inside
 from ..findings import Where
 from ..subjects import Config, Problem, WeightFile, WeightSet
 from .header import EXTRA_SHARD, MISSING_SHARD, PATH_ESCAPE
+from .shown import shown
 
 _STEMS: Final = "diffusion_pytorch_model|pytorch_model|model|adapter_model|pytorch_lora_weights"
 _FILE: Final = re.compile(
@@ -21,6 +22,8 @@ _INDEX: Final = re.compile(
     rf"(?P<stem>{_STEMS})(?:\.(?P<early>[^.]+))?\.(?P<format>safetensors|bin)"
     r"(?:\.(?P<middle>[^.]+))?\.index(?:\.(?P<late>[^.]+))?\.json"
 )
+
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
 ReadWeights = Callable[[Entry], WeightFile]
 ReadConfig = Callable[[Entry], Config | None]
@@ -77,14 +80,17 @@ def _add_indexed(
         name = full[len(path) + 1 if path else 0 :] if full else ""
         if full is None or "/" in name:
             at = content.where("weight_map")
-            found.problems.append(Problem(PATH_ESCAPE, at, f"it names {shard!r}, which is no file of this folder"))
+            found.problems.append(Problem(PATH_ESCAPE, at, f"it names {shown(shard)!r}, which is no file of this folder"))
+        elif not name.endswith(_WEIGHTS):
+            at = content.where("weight_map")
+            found.problems.append(Problem(MISSING_SHARD, at, f"it names {shown(name)!r} as a shard, which is no weight file by its name"))
         elif name in entries:
             found.used.add(name)
             files.append(weights(entries[name]))
         else:
             missing.append(shard)
     if missing:
-        some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        some = ", ".join(map(shown, missing[:3])) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         detail = f"{len(missing)} of {len(shards)} shards that the index names are not there: {some}"
         found.problems.append(Problem(MISSING_SHARD, where, detail, Where(inside(path, missing[0]) or missing[0])))
     spelling = "unread" if match["early"] else "legacy" if match["middle"] else "usual"
@@ -112,7 +118,7 @@ def _disagreements(chosen: WeightSet, listed: Mapping[str, str], where: Where, p
         there = set(file.tensors.keys)
         lost = sorted(key for key, shard in listed.items() if shard == name and key not in there)
         if lost:
-            detail = f"the index puts {len(lost)} tensors into {name} that it does not hold, the first is {lost[0]}"
+            detail = f"the index puts {len(lost)} tensors into {name} that it does not hold, the first is {shown(lost[0])}"
             problems.append(Problem(MISSING_SHARD, Where(where.path, lost[0]), detail, Where(file.path)))
     return problems
 

@@ -22,6 +22,8 @@ _MAGICS: Final = (
     (b"\x89HDF\r\n", "an HDF5 file"),
     (b"\x1f\x8b", "a gzip archive"),
 )
+_BEGUN: Final = b"\0\0\0\0{"
+"""Behind four bytes: a header's length below 4 GiB, which may begin with any magic, and the header's first letter."""
 
 
 def look_alike(first: bytes, entry: Entry) -> Problem | None:
@@ -34,7 +36,7 @@ def look_alike(first: bytes, entry: Entry) -> Problem | None:
         if pattern.match(first):
             return Problem(NOT_UNDERSTOOD, Where(entry.name), f"{what}, not weights")
     for magic, what in _MAGICS:
-        if first.startswith(magic):
+        if first.startswith(magic) and first[4:9] != _BEGUN:
             return Problem(NOT_UNDERSTOOD, Where(entry.name), f"{what} under another format's name")
     return None
 

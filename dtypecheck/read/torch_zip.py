@@ -125,6 +125,17 @@ def _wide(extra: bytes, numbers: tuple[int, int, int]) -> tuple[int, int, int]:
     return numbers
 
 
+def pickles_of(archive: Archive) -> tuple[str, list[str]]:
+    """The folder that torch reads, which is that of the first entry, and the pickles in the archive, torch's own first.
+
+    torch finds names whatever their case (miniz does).
+    """
+    folder = next(iter(archive.items), "").partition("/")[0] + "/"
+    places = [name for name in archive.items if name.lower().rpartition("/")[2] == "data.pkl"]
+    places.sort(key=lambda name: name.lower() != f"{folder}data.pkl".lower())
+    return (places[0][: -len("data.pkl")] if places else folder), places
+
+
 def read_item(files: Files, entry: Entry, item: Item) -> bytes:
     """The unpacked bytes of an entry. errors: Damaged, OSError."""
     if item.encrypted:

@@ -94,7 +94,7 @@ def _component(component: Component, pipeline: Pipeline, report: Report) -> dict
         "loads_as": _counts(load.counts) if load.dtype else None,
         "dtype": load.dtype.name if load.dtype else None,
         "quantised": {"method": packed.method, "compute": packed.compute.dtype.name if packed.compute else None} if packed else None,
-        "files": [file.path for file in chosen.files] if chosen else [],
+        "files": [f"{pipeline.root}/{file.path}" if pipeline.root else file.path for file in chosen.files] if chosen else [],
         "bytes": load.nbytes,
         "verdict": report.verdict(pipeline, component),
     }

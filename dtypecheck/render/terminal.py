@@ -30,11 +30,11 @@ def render(report: Report, out: Out, look: Look) -> None:
         soft_wrap=True,
     )
     label = report.label or "."
-    for pipeline in report.pipelines:
+    for number, pipeline in enumerate(report.pipelines):
         if look.verbosity < 0:
             console.print(_short(pipeline, report, label))
         else:
-            _table(console, pipeline, report, label)
+            _table(console, pipeline, report, heading(pipeline, label, first=number == 0))
     shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
     findings = [finding for finding in report.counted if finding.severity in shown]
     for finding in findings:
@@ -55,8 +55,8 @@ def _short(pipeline: Pipeline, report: Report, label: str) -> Text:
     return Text.assemble(f"{path}: ", (word, STYLES[word]), f" ({said})")
 
 
-def _table(console: Console, pipeline: Pipeline, report: Report, label: str) -> None:
-    console.print(Text(heading(pipeline, label), style="bold"))
+def _table(console: Console, pipeline: Pipeline, report: Report, title: str) -> None:
+    console.print(Text(title, style="bold"))
     if not pipeline.components:
         console.print()
         return
@@ -94,14 +94,15 @@ def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
 
 
 def _finding(console: Console, finding: Finding) -> None:
-    where = "" if str(finding.where) in finding.message else f" [dim]{escape(str(finding.where))}[/dim]"
     style = STYLES[finding.severity]
-    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(finding.message)}{where}")
+    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(finding.message)}")
     for name, text in _rest(finding):
         console.print(f"      [dim]{name:<8}[/dim] {escape(text)}")
 
 
 def _rest(finding: Finding) -> Iterable[tuple[str, str]]:
+    if str(finding.where) not in finding.message:
+        yield "where", str(finding.where)
     if finding.against and str(finding.against) != str(finding.where):
         yield "against", str(finding.against)
     if finding.because:

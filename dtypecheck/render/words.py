@@ -56,8 +56,8 @@ def loads_as(component: Component) -> str:
     return load.dtype.short
 
 
-def heading(pipeline: Pipeline, label: str) -> str:
-    """What a pipeline is and under which request and library versions it is judged."""
+def heading(pipeline: Pipeline, label: str, first: bool = True) -> str:
+    """What a pipeline is; for the first one also under which request and library versions all are judged."""
     path = label if pipeline.path == "." else pipeline.path
     kinds = {"single-file": "single file", "model": "transformers model", "adapter": "adapter", "component": "diffusers model"}
     what = pipeline.klass or kinds.get(pipeline.kind, pipeline.kind)
@@ -66,9 +66,10 @@ def heading(pipeline: Pipeline, label: str) -> str:
     if pipeline.kind == "adapter":
         role = pipeline.components[0].role if pipeline.components else "adapter"
         return f"{path}   {ADAPTERS.get(role, role)}"
-    return f"{path}   {what}, loaded by {libraries(pipeline.request)} with {pipeline.request}" + (
-        f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
-    )
+    if not first:
+        return f"{path}   {what}"
+    variant = f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
+    return f"{path}   {what}, loaded by {libraries(pipeline.request)} with {pipeline.request}{variant}"
 
 
 ADAPTERS = {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}
@@ -89,9 +90,11 @@ def plural(count: int, word: str) -> str:
 
 def verdict(report: Report) -> str:
     """The last line: what was found, in how much."""
-    counts = [plural(n, word) for word in ("error", "warning", "note") if (n := report.count(word))]  # type: ignore[arg-type]
+    counts = [plural(n, word) for word in ("error", "warning", "note") if (n := report.count(word))]
     muted = sum(finding.muted is not None for finding in report.findings)
     seen = ", ".join(plural(report.seen[word], word[:-1]) for word in SEEN if report.seen[word])
+    if not report.seen["pipelines"] and not report.findings:
+        return "nothing was looked at: there is no model_index.json, no config.json of a model and no weight file"
     return (", ".join(counts) or "ok") + (f" ({muted} muted)" if muted else "") + (f" in {seen}" if seen else "")
 
 

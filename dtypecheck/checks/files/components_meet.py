@@ -82,7 +82,12 @@ class ComponentsMeet(Rule):
 
 
 def _when(met: Meeting) -> str:
-    return " after the last denoising step" if met.stage == "decode" else " at the first denoising step" if met.stage == "denoise" else ""
+    return {
+        "decode": " after the last denoising step",
+        "denoise": " at the first denoising step",
+        "encode image": " while it encodes the image",
+        "encode prompt": " while it encodes the prompt",
+    }.get(met.stage, "")
 
 
 def _what(met: Meeting) -> str:
@@ -115,6 +120,7 @@ def call(pipeline: Pipeline, dtype: DType) -> str:
     """The Python line that loads the pipeline in one dtype, with a variant of that dtype where every denoiser has one."""
     variants = {s.variant for c in pipeline.of_role("denoiser") for s in c.sets if s.variant}
     variant = pipeline.request.variant or next((name for name in (dtype.short, dtype.torch) if name in variants), None)
-    words = ['"."' if pipeline.path == "." else f'"{pipeline.path}"', f"torch_dtype=torch.{dtype.torch}"]
+    words = ["MODEL" if pipeline.path == "." else f'MODEL + "/{pipeline.path}"', f"torch_dtype=torch.{dtype.torch}"]
     words += [f'variant="{variant}"'] if variant else []
-    return f"{pipeline.klass or 'DiffusionPipeline'}.from_pretrained({', '.join(words)})"
+    method = "from_single_file" if pipeline.kind == "single-file" else "from_pretrained"
+    return f"{pipeline.klass or 'DiffusionPipeline'}.{method}({', '.join(words)})"

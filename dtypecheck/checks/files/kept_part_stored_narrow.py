@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...dtypes import F16, F32
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
-from ...loading.keep import keep_list, pattern
+from ...loading.keep import keep_list, matcher
 from ...rule import Rule
 from ...subjects import Component
 
@@ -44,8 +44,8 @@ class KeptPartStoredNarrow(Rule):
         floats = {dtype for dtype in chosen.stock if dtype.is_float}
         if len(floats) < 2:
             return
-        matcher = pattern(component.family, names)
-        kept = [(file, t) for file, t in chosen.tensors() if t.dtype.is_float and matcher.search(t.key)]
+        keeps = matcher(component, names, component.pipeline.request)
+        kept = [(file, t) for file, t in chosen.tensors() if t.dtype.is_float and keeps.search(t.key)]
         narrow = [(file, t) for file, t in kept if t.dtype.bits < F32.bits]
         rest = {t.dtype for _, t in chosen.tensors() if t.dtype.is_float} - {t.dtype for _, t in narrow}
         if not narrow or F32 not in rest or len(narrow) < len(kept):

@@ -8,7 +8,7 @@ from ...dtypes import parse
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
-from ...subjects import Pipeline
+from ...subjects import Component, Pipeline
 
 
 class LoadFails(Rule):
@@ -35,30 +35,37 @@ class LoadFails(Rule):
     severity = "error"
 
     def check(self, pipeline: Pipeline, known: Knowledge) -> Iterator[Finding]:
-        """One finding a pipeline and reason."""
-        told: set[str] = set()
-        request = pipeline.request
+        """One finding a pipeline and cause, naming the components."""
+        failing: dict[tuple[str | None, bool], list[Component]] = {}
         for component in pipeline.components:
             load = component.loads()
-            if not load.failure or not component.sets or load.failure in told or "shards" in load.failure:
-                continue
-            told.add(load.failure)
-            variants = sorted({s.variant for s in component.sets if s.variant})
-            asked = bool(request.dtypes or request.variant)
-            fix = None
-            if request.variant is None and variants:
-                dtype = parse(variants[0])
-                extra = f", torch_dtype=torch.{dtype.torch}" if dtype else ""
-                fix = Fix(f'pass variant="{variants[0]}"{extra}')
-            elif request.variant:
-                has = sorted({s.variant for c in pipeline.components for s in c.sets if s.variant})
-                fix = Fix(f"pass a variant that is there: {', '.join(has)}" if has else "leave variant out")
-            what = component.label if load.raises != "ValueError" else "the pipeline"
-            yield self.finding(
-                component.where,
-                f"{what} does not load: {load.failure}",
-                severity="error" if asked else "warning",
-                says=f"{load.raises}",
-                fix=fix,
-                source=load.failure,
-            )
+            if load.failure and component.sets and "shards" not in load.failure:
+                failing.setdefault((load.raises, bool(_variants(component))), []).append(component)
+        for (raises, _), components in failing.items():
+            yield self._tell(pipeline, components, raises or "")
+
+    def _tell(self, pipeline: Pipeline, components: list[Component], raises: str) -> Finding:
+        request, first = pipeline.request, components[0]
+        names = ", ".join(component.label for component in components) if raises != "ValueError" else "the pipeline"
+        many = "do not load" if len(components) > 1 and raises != "ValueError" else "does not load"
+        more = f" (and so for {len(components) - 1} more)" if len(components) > 1 and raises != "ValueError" else ""
+        fix = None
+        if request.variant is None and (variants := _variants(first)):
+            dtype = parse(variants[0])
+            extra = f", torch_dtype=torch.{dtype.torch}" if dtype else ""
+            fix = Fix(f'pass variant="{variants[0]}"{extra}')
+        elif request.variant:
+            has = sorted({name for component in pipeline.components for name in _variants(component)})
+            fix = Fix(f"pass a variant that is there: {', '.join(has)}" if has else "leave variant out")
+        return self.finding(
+            first.where,
+            f"{names} {many}: {first.loads().failure}{more}",
+            severity="error" if request.dtypes or request.variant else "warning",
+            says=raises,
+            fix=fix,
+            source=first.loads().failure or "",
+        )
+
+
+def _variants(component: Component) -> list[str]:
+    return sorted({weights.variant for weights in component.sets if weights.variant})

@@ -79,7 +79,7 @@ def _sha256(component: Component) -> str:
 
 def _how_bad(component: Component, worst: Severity, known: Knowledge) -> Severity:
     """An error only in a pipeline that is known to leave the VAE in fp16, and only under a dtype that was asked for."""
-    if component.pipeline.kind == "single-file":
+    if component.pipeline.kind != "pipeline":
         return "note"
     known_pipeline = bool(known.row("pipelines", component.pipeline.klass or ""))
     return "warning" if worst == "error" and not (known_pipeline and component.pipeline.request.dtypes) else worst

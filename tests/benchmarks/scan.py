@@ -1,0 +1,156 @@
+"""How long a scan takes and how much memory, beside what a user would do instead. Prints a table; no test times anything.
+
+    python tests/benchmarks/scan.py [--million]
+
+Lays the fixtures out below a temporary folder. Every figure is of a whole process, the median of five runs taken in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "fixtures")]
+
+from lay_out import lay_out  # noqa: E402
+
+from dtypecheck.files import Entry, OneFile  # noqa: E402
+from dtypecheck.read.weights import read_safetensors  # noqa: E402
+
+
+def whole(arguments: list[str]) -> tuple[float, float]:
+    """Seconds and peak megabytes of one process."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
+    _, _, usage = os.wait4(process.pid, 0)
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def median(commands: dict[str, list[str]], runs: int = 5) -> dict[str, tuple[float, float]]:
+    """The median seconds and megabytes of each command; one warm-up, then all of them in turn."""
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for turn in range(runs + 1):
+        for name, arguments in commands.items():
+            figure = whole(arguments)
+            if turn:
+                figures[name].append(figure)
+    return {name: (statistics.median(s for s, _ in rows), max(m for _, m in rows)) for name, rows in figures.items()}
+
+
+def headers(files: list[Path]) -> tuple[float, float, int]:
+    """Files a second: ours and safetensors', with dtype and shape of each key; the median of nine turns, and the tensors."""
+    from safetensors import safe_open
+
+    entries = [(OneFile(path), Entry(path.name, path.stat().st_size, "")) for path in files]
+    names = [str(path) for path in files]
+
+    def ours() -> int:
+        return sum(len(header.tensors or ()) for place, entry in entries for header in [read_safetensors(place, entry)])
+
+    def theirs() -> int:
+        count = 0
+        for name in names:
+            with safe_open(name, "pt") as file:
+                rows = []
+                for key in file.keys():
+                    part = file.get_slice(key)
+                    rows.append((key, part.get_dtype(), part.get_shape()))
+                count += len(rows)
+        return count
+
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for turn in range(10):
+        for name, read in (("ours", ours), ("theirs", theirs)):
+            start = time.process_time()
+            count = read()
+            if turn:
+                times[name].append(time.process_time() - start)
+    return len(files) / statistics.median(times["ours"]), len(files) / statistics.median(times["theirs"]), count
+
+
+def many(folder: Path, case: Path, count: int) -> tuple[float, float]:
+    """Seconds and kept kilobytes for each of `count` copies of a model directory, scanned in one process."""
+    place = folder / f"many{count}"
+    for number in range(count):
+        target = place / f"model{number:04}"
+        target.mkdir(parents=True)
+        for source in case.rglob("*"):
+            if source.is_file():
+                link = target / source.relative_to(case)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(source, link)
+    program = (
+        "import resource,sys,time,gc;from dtypecheck import scan;from dtypecheck import api;"
+        "a=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;t=time.perf_counter();"
+        "import tracemalloc;tracemalloc.start();r=scan(sys.argv[1],libraries=['diffusers==0.42.1','transformers==5.23.0']);"
+        "gc.collect();print(time.perf_counter()-t, tracemalloc.get_traced_memory()[0]/1024, len(r.pipelines))"
+    )
+    out = subprocess.run([sys.executable, "-c", program, str(place)], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    seconds, kept, pipelines = map(float, out.split())
+    return seconds, kept / pipelines
+
+
+def million(folder: Path) -> tuple[float, float, int]:
+    """Seconds, megabytes and tensors of a 100 MB header, read in a process of its own."""
+    path, offset, parts = folder / "million.safetensors", 0, []
+    for number in range(1_000_000):
+        parts.append('"l.%06d.mlp.gate.weight":{"dtype":"F16","shape":[2,4],"data_offsets":[%d,%d]}' % (number, offset, offset + 16))
+        offset += 16
+    text = ("{" + ",".join(parts) + "}").encode()
+    text += b" " * (99_999_992 - len(text))
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + offset)
+    seconds, megabytes = whole(["-m", "dtypecheck", "scan", str(path)])
+    return seconds, megabytes, 1_000_000
+
+
+def main() -> None:
+    """Lay out, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--million", action="store_true", help="the 100 MB header too")
+    parser.add_argument("--trees", type=Path, help="a folder of real model directories for the header figures")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lay_out(folder)
+        sdxl = str(folder / "sdxl")
+        figures = median(
+            {
+                "dtypecheck scan sdxl": ["-m", "dtypecheck", "scan", sdxl],
+                "dtypecheck scan sdxl --dtype float16": ["-m", "dtypecheck", "scan", sdxl, "--dtype", "float16"],
+                "dtypecheck --help": ["-m", "dtypecheck", "--help"],
+                "python -c 'import diffusers'": ["-c", "import diffusers"],
+                "python -c pass": ["-c", "pass"],
+            }
+        )
+        print(f"{'whole process':<40} {'seconds':>8} {'MB':>6}")
+        for command, (seconds, megabytes) in figures.items():
+            print(f"{command:<40} {seconds:8.3f} {megabytes:6.0f}")
+        ratio = figures["python -c 'import diffusers'"][0] / figures["dtypecheck scan sdxl"][0]
+        print(f"{'scan against import diffusers':<40} {ratio:7.1f}x")
+        files = sorted((arguments.trees or folder).rglob("*.safetensors"))
+        sound = [f for f in files if f.stat().st_size > 1000 and not read_safetensors(OneFile(f), Entry(f.name, f.stat().st_size, "")).problems]
+        ours, theirs, count = headers(sound)
+        print(f"\n{'headers':<40} {'files/s':>8}   ({len(sound)} files, {count:,} tensors)")
+        print(f"{'dtypecheck':<40} {ours:8.0f}\n{'safetensors.safe_open, dtype and shape':<40} {theirs:8.0f}\n{'ratio':<40} {ours / theirs:7.2f}x")
+        print(f"\n{'model directories (sd15)':<40} {'seconds':>8} {'kB kept each':>13}")
+        for number in (125, 250, 500, 1000):
+            seconds, kept = many(folder, folder / "sd15", number)
+            print(f"{number:<40} {seconds:8.2f} {kept:13.1f}")
+        if arguments.million:
+            seconds, megabytes, tensors = million(folder)
+            print(f"\n{f'{tensors:,} tensors in a 100 MB header':<40} {seconds:8.2f} s {megabytes:6.0f} MB")
+    print(f"\nthis process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB; Python {sys.version.split()[0]}")
+
+
+if __name__ == "__main__":
+    main()
