@@ -42,6 +42,8 @@ class Files(Protocol):
 
 _MOST_VISITS: Final = 64
 """How often one real directory is entered by ways over links: folders that link to each other would be walked for ever."""
+_DEEPEST: Final = 200
+"""Levels of folders that are walked: no model has as many, and the walk recurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class Directory:
                 items = sorted(listing, key=lambda item: item.name)
         except OSError as fault:
             yield Entry(prefix.rstrip("/") or ".", -1, f"unlisted:{fault.strerror}")
+            return
+        if len(above) > _DEEPEST:
+            yield Entry(prefix.rstrip("/"), -1, f"unlisted:more than {_DEEPEST} folders deep")
             return
         here = (status.st_dev, status.st_ino)
         visits[here] += linked

@@ -119,6 +119,17 @@ def test_folders_that_all_link_to_each_other_end_soon(tmp_path: Path) -> None:
     assert time.monotonic() - start < 10
 
 
+def test_folders_nested_without_end_are_told(tmp_path: Path) -> None:
+    deep = tmp_path / "/".join("d" * 250)
+    deep.mkdir(parents=True)
+    lay(tmp_path, **{"d/d/file": b"1"})
+    files = Directory(tmp_path)
+    assert names(files)[1:] == ["d/d/file"]
+    ((name, why),) = unlisted(files).items()
+    assert name.startswith("d/d/d/")
+    assert why == "unlisted:more than 200 folders deep"
+
+
 def test_a_broken_link_is_told(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").symlink_to("../blobs/gone")
     assert unlisted(Directory(tmp_path)) == {"model.safetensors": "unlisted:the link points to nothing"}

@@ -26,7 +26,18 @@ EVIDENCE = {
 KEYS = {
     "keep_in_fp32": {"library", "keep", "keep_strict", "since", "until", "fixed", "by_hand", "why", "source"},
     "pipelines": {
-        *("deprecated", "decode", "restores", "encode", "embeds", "latents", "reads_force_upcast", "components", "denoisers"),
+        *(
+            "deprecated",
+            "decode",
+            "restores",
+            "encode",
+            "lowers",
+            "embeds",
+            "latents",
+            "reads_force_upcast",
+            "components",
+            "denoisers",
+        ),
         *("fixed", "by_hand", "runs", "crashes", "why", "source"),
     },
     "models": {

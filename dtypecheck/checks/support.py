@@ -26,11 +26,8 @@ def _fits(component: Component, row: Row) -> bool:
         return False
     if "pipelines" in row and component.pipeline.klass not in row["pipelines"]:
         return False
-    if "stored" in row:
-        chosen = component.loads().chosen
-        main = chosen.main if chosen else None
-        if main is None or main.name != row["stored"]:
-            return False
+    if "stored" in row and not any(weights.main and weights.main.name == row["stored"] for weights in component.sets):
+        return False
     return all(setting(component, key, row) == value for key, value in row.get("config", {}).items())
 
 

@@ -18,6 +18,7 @@ GENERATED = (
     "decode",
     "restores",
     "encode",
+    "lowers",
     "embeds",
     "latents",
     "reads_force_upcast",
@@ -67,6 +68,7 @@ def _row(source: Library, functions: Functions, denoisers: list[str]) -> Row:
         "decode": decode,
         "restores": restores,
         "encode": encode,
+        "lowers": functions.lowers(),
         "embeds": embeds,
         "latents": _latents(functions, denoisers),
         "reads_force_upcast": any(_reads_force_upcast(function) for _, function in functions.all),
@@ -210,7 +212,7 @@ def pipeline_row(old: Row, new: Row) -> Row:
     return {**generated, **curated, "why": why, "source": [*new["source"], *cited]}
 
 
-_QUIET = {"deprecated": False, "restores": True}  # values that are not written down
+_QUIET = {"deprecated": False, "restores": True, "lowers": False}  # values that are not written down
 _DECODES = {
     "same": "Hands the latents to the VAE in their own dtype, so the VAE must have it too.",
     "cast": "Casts the latents to the VAE's dtype before it decodes, so the VAE may have its own.",

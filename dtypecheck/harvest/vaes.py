@@ -77,11 +77,15 @@ class Functions:
         # the last one is where the result is made
         site = deciding[-1]
         cast = self._decode_casts(site)
-        places = [(site.function, site.line), *((function, call.lineno) for function, call in self._callers(site.function))]
+        places = self._places(site)
         upcast = any(self._upcast_at(function, line) for function, line in places)
         restores = not upcast or any(self._restores(function, line) for function, line in places)
         kind = "upcast+cast" if upcast and cast else "upcast" if upcast else "cast" if cast else "same"
         return kind, restores, [site]
+
+    def _places(self, site: Site) -> list[tuple[Function, int]]:
+        """The line of a site, and those where the helper it stands in is called."""
+        return [(site.function, site.line), *((function, call.lineno) for function, call in self._callers(site.function))]
 
     def _decode_casts(self, site: Site) -> bool:
         """Whether what goes into the decoder is cast to the VAE's dtype, here or by the caller of a helper."""
@@ -150,8 +154,23 @@ class Functions:
         order = ("upcast", "unknown", "same", "cast")
         return next((kind for kind in order if kind in kinds), "none"), sites
 
+    def lowers(self) -> bool:
+        """Whether the VAE, upcast to encode, is then put in the dtype that the method was given: whatever it had before."""
+        places = [place for site in self.sites("encode") for place in self._places(site)]
+        return any(self._upcast_at(function, line) and self._lowered_after(function, line) for function, line in places)
+
+    def _lowered_after(self, function: Function, line: int) -> bool:
+        return any(call.lineno >= line and self._on_vae(call) and _to_given_dtype(call) for call in calls(function))
+
+    def _on_vae(self, call: ast.Call) -> bool:
+        match call.func:
+            case ast.Attribute(value=ast.Attribute(attr=name), attr="to"):
+                return name in self.vaes
+            case _:
+                return False
+
     def _encode(self, site: Site) -> str:
-        if self._upcast_at(site.function, site.line):
+        if any(self._upcast_at(function, line) for function, line in self._places(site)):
             return "upcast"
         owners = self._image_dtypes(site.function, site.given, site.line, depth=3)
         if owners & self.vaes:

@@ -69,16 +69,20 @@ def heading(pipeline: Pipeline, label: str, first: bool = True) -> str:
     if not first:
         return f"{path}   {what}"
     variant = f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
-    return f"{path}   {what}, loaded by {libraries(pipeline.request)} with {pipeline.request}{variant}"
+    return f"{path}   {what}, loaded by {libraries(pipeline.request, pipeline.kind)} with {pipeline.request}{variant}"
 
 
 ADAPTERS = {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}
 
 
-def libraries(request: Request) -> str:
-    """The library versions of a request and who says so."""
-    named = [f"{name} {version}" for name, version, _ in request.libraries]
-    says = dict.fromkeys(source for _, _, source in request.libraries)
+LOADERS = {"model": ("transformers",), "component": ("diffusers",)}
+
+
+def libraries(request: Request, kind: str) -> str:
+    """The versions of the libraries that load a kind of pipeline, and who says so."""
+    used = [row for row in request.libraries if row[0] in LOADERS.get(kind, (row[0],))]
+    named = [f"{name} {version}" for name, version, _ in used]
+    says = dict.fromkeys(source for _, _, source in used)
     return " and ".join(named) + (f" ({', '.join(says)})" if says else "")
 
 

@@ -148,6 +148,24 @@ def test_a_pipeline_row_tells_how_the_vae_gets_its_latents(place: Path, how: str
     assert found["source"][0].startswith("diffusers@9.1:pipelines/tiny/pipeline_tiny.py:")
 
 
+def test_encoding_in_a_helper_is_upcast_where_its_caller_upcasts(place: Path) -> None:
+    before = (
+        "if self.vae.config.force_upcast:\n            self.vae.to(dtype=torch.float32)\n        x = self.encode_image(image)"
+    )
+    helper = "def encode_image(self, image):\n        return self.vae.encode(image)"
+    path = place / "diffusers/pipelines/tiny/pipeline_tiny.py"
+    text = PIPELINE.format(decode=SAME).replace(
+        "latents = self.prepare_latents(4", before + "\n        latents = self.prepare_latents(4"
+    )
+    path.write_text(text + "\n    " + helper + "\n")
+    write(place)
+    assert row(place, "pipelines", "TinyPipeline")["encode"] == "upcast"
+    assert "lowers" not in row(place, "pipelines", "TinyPipeline")
+    path.write_text(path.read_text().replace("self.encode_image(image)", "self.encode_image(image)\n        self.vae.to(dtype)"))
+    write(place)
+    assert row(place, "pipelines", "TinyPipeline")["lowers"] is True
+
+
 def test_a_changed_category_is_in_the_diff_and_a_generated_sentence_follows_it(place: Path) -> None:
     write(place)
     decode(place, CAST)

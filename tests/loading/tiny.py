@@ -385,8 +385,7 @@ def bundle(path: Path, dtype: str, t5_dtype: str) -> Path:
     for name, part in parts.items():
         middle = "text_model." if name == "clip_l" else ""
         for key, tensor in part.state_dict().items():
-            if key != "encoder.embed_tokens.weight":
-                tensors[f"text_encoders.{name}.transformer.{middle}{key}"] = tensor
+            tensors[f"text_encoders.{name}.transformer.{middle}{key}"] = tensor.clone()
     save_file(tensors, path)
     return path
 

@@ -46,7 +46,7 @@ class BytesWasted(Rule):
         names = ", ".join(component.label for component, _ in wasting)
         dtype = largest.loads().dtype
         has = {s.variant for c in pipeline.components for s in c.sets if s.variant and s.main is dtype}
-        variant = sorted(has)[0] if has else ""
+        variant = sorted(has)[0] if has and not pipeline.request.variant else ""
         advice = f'pass variant="{variant}"' if variant else f"store a {dtype.short if dtype else 'narrower'} variant"
         yield self.finding(
             largest.loaded_from,

@@ -102,18 +102,19 @@ def _fixes(met: Meeting, pipeline: Pipeline, known: Knowledge) -> tuple[Fix | No
     fix = None
     if best:
         fix = Fix(f"load all of it in {best.short}: {call(pipeline, best)}", lossless=True, verified=True)
-    others = []
-    for name, row in known.all("swaps") if met.taker.role == "vae" else ():
-        if row.get(rest.name) == "ok" and _replaces(row, met.taker):
-            others.append(f"{row['code']} ({name.removeprefix('swap.')})")
-    return fix, tuple(others[:1])
+    return fix, swaps(met.taker, known, rest)[:1] if met.taker.role == "vae" else ()
+
+
+def swaps(vae: Component, known: Knowledge, dtype: DType) -> tuple[str, ...]:
+    """The Python lines that put a drop-in replacement for this VAE in its place, one that is safe in `dtype`."""
+    return tuple(row["code"] for _, row in known.all("swaps") if row.get(dtype.name) == "ok" and _replaces(row, vae))
 
 
 def _replaces(row: Row, vae: Component) -> bool:
     replaces = row.get("replaces", {})
     data = vae.config.data if vae.config else {}
-    wanted = {k: v for k, v in replaces.get("config", {}).items() if k != "force_upcast"}
-    return replaces.get("class") == vae.klass and bool(wanted) and all(data.get(k) == v for k, v in wanted.items())
+    wanted = {key: value for key, value in replaces.get("config", {}).items() if key != "force_upcast"}
+    return replaces.get("class") == vae.klass and bool(wanted) and all(data.get(key) == value for key, value in wanted.items())
 
 
 def call(pipeline: Pipeline, dtype: DType) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dtypes import DType
+from ...dtypes import BY_NAME, DType
 from ...findings import Finding, Fix, Severity
 from ...knowledge import Knowledge, Row
 from ...rule import Rule
@@ -78,6 +78,8 @@ def _fix(pipeline: Pipeline, dtype: DType, row: Row, known: Knowledge) -> Fix | 
     if dtype.name == "BF16" and recipe:
         if recipe.get("none"):
             return Fix(f"none known without bf16: {recipe['why']}")
-        return Fix(str(recipe["how"]))
+        named = {name: BY_NAME[word].short for name, word in recipe.get("dtypes", {}).items()}
+        plan = ", ".join(short if name == "default" else f"{name}={short}" for name, short in named.items())
+        return Fix(f"load it in {plan}: {recipe['how']}" if plan else str(recipe["how"]))
     best = usual(pipeline, known)
     return Fix(f"load it in {best.short}") if best and best is not dtype and row.get(best.name, "native") == "native" else None

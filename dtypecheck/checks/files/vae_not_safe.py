@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dtypes import BF16, F16, F32
+from ...dtypes import BF16, F16, F32, DType
 from ...findings import Finding, Fix, SetKey, Severity
 from ...knowledge import Knowledge, Row
 from ...rule import Rule
 from ...subjects import Component
-from ..meetings import meetings
 from ..support import facts, force_upcast, layers, severity, why
 from ..what_if import runs, upcasts
-from .components_meet import call
+from .components_meet import call, swaps
+
+
+RESULTS = {
+    "error": "NaN and black pictures",
+    "warning": "a risk of NaN and black pictures",
+    "note": "not the dtype that its authors decode in",
+}
 
 
 class VaeNotSafe(Rule):
@@ -65,7 +71,7 @@ class VaeNotSafe(Rule):
 
     def _message(self, component: Component, dtype: str, worst: Severity, named: tuple[str, ...]) -> str:
         where = f", first around {named[0].rpartition('.')[0]}" if named else ""
-        result = "NaN and black pictures" if worst == "error" else "a risk of NaN or worse pictures"
+        result = RESULTS[worst]
         if component.pipeline.kind == "single-file":
             return f"the {component.label} in this file gives {result} where an application runs it in {dtype}{where}"
         who = f"and {component.pipeline.klass} does not upcast it: " if component.pipeline.klass else ": "
@@ -85,6 +91,12 @@ def _how_bad(component: Component, worst: Severity, known: Knowledge) -> Severit
     return "warning" if worst == "error" and not (known_pipeline and component.pipeline.request.dtypes) else worst
 
 
+def _reads(component: Component, known: Knowledge) -> bool:
+    """True when the pipeline reads force_upcast and then decodes in float32."""
+    row = known.row("pipelines", component.pipeline.klass or "")
+    return bool(row.get("reads_force_upcast")) and "upcast" in row.get("decode", "").split("+")
+
+
 def _unread(component: Component, known: Knowledge) -> bool:
     """True when the config says force_upcast and the pipeline never reads it."""
     row = known.row("pipelines", component.pipeline.klass or "")
@@ -96,28 +108,33 @@ def _because(component: Component, row: Row, known: Knowledge) -> str:
     told = why(row, dtype if severity(row, dtype) else F16)
     if _unread(component, known):
         told += f" force_upcast is true, but {component.pipeline.klass} never reads it."
-    elif dtype is F16 and component.pipeline.klass and not force_upcast(component, known):
+    elif dtype is F16 and _reads(component, known) and component.pipeline.kind == "single-file":
+        told += f" {component.pipeline.klass} in diffusers decodes in fp32 by itself; other applications may not."
+    elif dtype is F16 and _reads(component, known) and not force_upcast(component, known):
         told += " force_upcast is false, so the pipeline does not upcast it."
     return told
 
 
 def _fix(component: Component, row: Row, known: Knowledge) -> Fix | None:
-    """What is known to run: upcasting by the pipeline, the whole pipeline in bf16, or the row's own advice."""
-    pipeline = component.pipeline
-    pipe = known.row("pipelines", pipeline.klass or "")
-    if pipe.get("reads_force_upcast") and "upcast" in pipe.get("decode", "").split("+") and component.config and pipeline.kind == "pipeline":
+    """What is known to run: upcasting by the pipeline, a VAE of its own dtype, the whole pipeline in bf16, or the row's advice."""
+    pipeline, loaded = component.pipeline, component.loads().dtype
+    advice = Fix(row["fix"][0]) if row.get("fix") else None
+    swap = next((code for code in swaps(component, known, F16)), None)
+    if pipeline.kind != "pipeline" or severity(row, loaded or F16) == "note":
+        return Fix(swap) if swap else advice
+    if _reads(component, known) and component.config:
         edit = SetKey(component.config.path, "/force_upcast", "true")
         return Fix(f"set force_upcast to true in {component.config.path}: the pipeline then decodes in fp32", True, (edit,), True)
-    for name, dtypes in (("bf16", {"": BF16}), ("fp32", {**pipeline.request.dtypes, component.name: F32})):
-        if pipeline.kind == "pipeline" and pipeline.request.dtypes and runs(pipeline, dtypes, known):
-            if name == "bf16":
-                return Fix(f"load all of it in bf16: {call(pipeline, BF16)}", True, (), True)
-            return Fix(f"load the {component.name} in fp32: this pipeline casts the latents to it", True, (), True)
-    return Fix(row["fix"][0]) if row.get("fix") else None
+    apart: dict[str, DType] = {**pipeline.request.dtypes, component.name: F32}
+    if pipeline.request.dtypes and runs(pipeline, apart, known):
+        return Fix(f"load the {component.name} in fp32: this pipeline casts the latents to it", True, (), True)
+    if loaded is not BF16 and runs(pipeline, {"": BF16}, known):
+        return Fix(f"load all of it in bf16: {call(pipeline, BF16)}", True, (), True)
+    return advice
 
 
 def _others(component: Component, row: Row, known: Knowledge) -> tuple[str, ...]:
-    """For a single file what to set in the applications; else the row's further advice."""
-    if component.pipeline.kind != "single-file":
-        return tuple(row.get("fix", ())[:1]) if next(meetings(component.pipeline, known), None) is None else ()
-    return tuple(f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy)
+    """For a single file what to set in the applications; in a pipeline a drop-in replacement, else the row's first advice."""
+    if component.pipeline.kind == "single-file":
+        return tuple(f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy)
+    return swaps(component, known, F16)[:1] or tuple(row.get("fix", ())[:1])
