@@ -36,14 +36,8 @@ class Table:
     path: Path
 
     @cached_property
-    def _texts(self) -> dict[str, list[str]]:
-        text = self.path.read_text("utf-8") if self.path.is_file() else ""
-        texts: dict[str, list[str]] = {}
-        headers = list(_HEADER.finditer(text))
-        for header, following in zip(headers, [*headers[1:], None][: len(headers)], strict=True):
-            name = header.group(1).strip().strip('"')
-            texts.setdefault(name, []).append(text[header.end() : following.start() if following else len(text)])
-        return texts
+    def _text(self) -> str:
+        return "\n" + self.path.read_text("utf-8") if self.path.is_file() else ""
 
     @cached_property
     def _parsed(self) -> dict[str, tuple[Row, ...]]:
@@ -51,7 +45,7 @@ class Table:
 
     def names(self) -> tuple[str, ...]:
         """Every header, in the order of the file."""
-        return tuple(self._texts)
+        return tuple(dict.fromkeys(header.group(1).strip().strip('"') for header in _HEADER.finditer(self._text)))
 
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows under one header, parsed; none if there is no such header.
@@ -59,11 +53,19 @@ class Table:
         errors: ValueError when a row is not TOML, or holds a table under a header of its own.
         """
         if name not in self._parsed:
-            for text in self._texts.get(name, ()):
+            self._parsed[name] = tuple(self._parse(name))
+        return self._parsed[name]
+
+    def _parse(self, name: str) -> Iterator[Row]:
+        for header in (f"\n[[{name}]]", f'\n[["{name}"]]'):
+            start = self._text.find(header)
+            while start >= 0:
+                end = self._text.find("\n[[", start + 1)
+                text = self._text[start + len(header) : end if end >= 0 else None]
                 if inner := _INNER.search(text):
                     raise ValueError(f"{self.path}: {inner.group()} in [[{name}]] must be written inline, {{...}}")
-            self._parsed[name] = tuple(tomllib.loads(text) for text in self._texts.get(name, ()))
-        return self._parsed[name]
+                yield tomllib.loads(text)
+                start = self._text.find(header, start + 1)
 
 
 @dataclass(frozen=True)

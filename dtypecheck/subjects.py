@@ -249,6 +249,7 @@ class Load:
     dtype: what most floating parameters get; None when nothing can be loaded, `failure` then says why.
     kept: parameters that stay float32 by a keep list, and `patterns`, what that list names. chosen: the weights it reads.
     raises: the exception that `failure` comes as. variant: the one that is really read, None for the files without.
+    packed: bytes of a quantised component, whose counts are logical numbers; None for others.
     """
 
     dtype: DType | None
@@ -260,10 +261,13 @@ class Load:
     failure: str | None = None
     raises: str | None = None
     variant: str | None = None
+    packed: int | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the parameters after loading."""
+        if self.packed is not None:
+            return self.packed
         return sum(dtype.nbytes(count) for dtype, count in self.counts.items())
 
 

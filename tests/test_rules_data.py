@@ -173,7 +173,7 @@ def _severity(support: str, evidence: str) -> str | None:
         case "bad":
             return "error" if evidence in {"documented_bad", "issue_report_nan"} else "warning"
         case "warn":
-            return "note"
+            return "warning" if evidence == "documented_per_checkpoint" else "note"
         case _:
             return None
 

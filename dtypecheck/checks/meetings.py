@@ -15,7 +15,8 @@ from ..knowledge import Knowledge, Row
 from ..subjects import Component, Pipeline
 from .support import force_upcast
 
-SIDE_ROLES = ("controlnet", "image_encoder")
+RECORDED = {"text_encoder": "te", "controlnet": "controlnet", "image_encoder": "other", "other": "other"}
+"""The roles that hand something to the denoiser, by the names that recorded runs call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Meeting:
     """A crash at a boundary. giver's tensors arrive in `given`, the taker's weights are `has`.
 
     module: where it crashes, from the component on. recorded: True when a real run crashed so. says: PyTorch's text.
-    glue: the library's line that hands the tensor over. stage: encode prompt, denoise, decode.
+    glue: the library's line that hands the tensor over. stage: encode prompt, encode image, denoise, decode, call.
     """
 
     giver: Component
@@ -44,9 +45,9 @@ def meetings(pipeline: Pipeline, known: Knowledge) -> Iterator[Meeting]:
         return
     denoisers = _loaded(pipeline.of_role("denoiser"))
     for denoiser, has in denoisers:
-        for role in ("text_encoder", *SIDE_ROLES):
+        for role in RECORDED:
             for giver, given in _loaded(pipeline.of_role(role)):
-                if given is not has and (met := _embeds(row, giver, given, denoiser, has, role)):
+                if given is not has and (met := _embeds(row, giver, given, denoiser, has)):
                     yield met
     for vae, has in _loaded(pipeline.of_role("vae")):
         for denoiser, given in denoisers[:1]:
@@ -54,37 +55,56 @@ def meetings(pipeline: Pipeline, known: Knowledge) -> Iterator[Meeting]:
                 yield met
 
 
+def crash_of_all(pipeline: Pipeline, known: Knowledge) -> Row | None:
+    """The recorded crash of this pipeline class with everything in the one dtype that all of it is loaded in, if there is one."""
+    loaded = _loaded(tuple(c for c in pipeline.components if c.role != "safety_checker"))
+    dtypes = {dtype for _, dtype in loaded}
+    if len(dtypes) != 1 or len(loaded) < 2:
+        return None
+    name = dtypes.pop().name
+    upcast = next((force_upcast(vae, known) for vae in pipeline.of_role("vae")), False)
+    for crash in known.row("pipelines", pipeline.klass or "").get("crashes", ()):
+        same = all(crash.get(role, name) == name for role in ("te", "denoiser", "vae", "controlnet", "other"))
+        if same and crash.get("upcast", upcast) == upcast:
+            return dict(crash)
+    return None
+
+
 def _loaded(components: tuple[Component, ...]) -> list[tuple[Component, DType]]:
     """The components with the dtype they compute in, those left out whose dtype is not known or that are packed."""
     return [(c, dtype) for c in components if (dtype := c.loads().dtype) is not None and c.quantised is None]
 
 
-def _embeds(row: Row, giver: Component, given: DType, denoiser: Component, has: DType, role: str) -> Meeting | None:
-    short = {"text_encoder": "te", "controlnet": "controlnet", "image_encoder": "other"}[role]
+def _embeds(row: Row, giver: Component, given: DType, denoiser: Component, has: DType) -> Meeting | None:
+    """What happens where the denoiser is given something of another dtype: recorded, else by source for text encoders."""
+    role = RECORDED[giver.role]
     for crash in row.get("crashes", ()):
-        if (crash.get(short), crash.get("denoiser")) == (given.name, has.name) and crash["stage"] != "decode" and _alone(crash, short):
+        same = (crash.get(role), crash.get("denoiser")) == (given.name, has.name)
+        if same and crash["stage"] != "decode" and _alone(crash, role):
             return _met(giver, denoiser, given, has, crash)
-    if _ran(row, short, given, has) or role != "text_encoder" or row.get("embeds") != "same":
+    if role != "te" or row.get("embeds") != "same" or any(_of(run, role, given, has) for run in row.get("runs", ())):
         return None
     return Meeting(giver, denoiser, given, has, denoiser.name, "denoise", False)
 
 
+def _of(run: Row, role: str, given: DType, has: DType) -> bool:
+    return (run.get(role), run.get("denoiser")) == (given.name, has.name)
+
+
 def _alone(crash: Row, role: str) -> bool:
-    """True when in the recorded run only this role differed from the denoiser, or the crash was before the VAE's turn."""
-    return role == "te" or all(crash.get(other, crash["denoiser"]) == crash["denoiser"] for other in ("te", "vae"))
-
-
-def _ran(row: Row, role: str, given: DType, has: DType) -> bool:
-    return any((run.get(role), run.get("denoiser")) == (given.name, has.name) for run in row.get("runs", ()))
+    """True when in the recorded run nothing else differed from the denoiser that could have crashed before."""
+    return all(crash.get(other, crash["denoiser"]) == crash["denoiser"] for other in ("te", "vae") if other != role)
 
 
 def _latents(row: Row, denoiser: Component, given: DType, vae: Component, has: DType, upcast: bool) -> Meeting | None:
-    def same(record: Row) -> bool:
-        return (record.get("denoiser"), record.get("vae")) == (given.name, has.name) and record.get("upcast", upcast) == upcast
+    """What happens between the denoiser and a VAE of another dtype, decoding or encoding."""
 
-    for crash in row.get("crashes", ()):
-        if same(crash) and crash.get("te", crash["denoiser"]) == crash["denoiser"]:
-            return _met(denoiser, vae, given, has, crash)
+    def same(record: Row) -> bool:
+        alone = record.get("te", given.name) == given.name
+        return alone and (record.get("denoiser"), record.get("vae")) == (given.name, has.name) and record.get("upcast", upcast) == upcast
+
+    for crash in filter(same, row.get("crashes", ())):
+        return _met(denoiser, vae, given, has, crash)
     if any(map(same, row.get("runs", ()))) or _by_source(row, has, upcast):
         return None
     return Meeting(denoiser, vae, given, has, vae.name, "decode", False)
@@ -95,8 +115,14 @@ def _by_source(row: Row, has: DType, upcast: bool) -> bool:
     decode = row.get("decode", "unknown")
     if decode in ("none", "unknown") or "cast" in decode.split("+"):
         return True
-    return upcast and ((has is F16 and decode == "upcast") or row.get("encode") == "upcast")
+    return upcast and ((has is F16 and decode == "upcast") or row.get("lowers", False))
 
 
 def _met(giver: Component, taker: Component, given: DType, has: DType, crash: Row) -> Meeting:
+    """A recorded crash; where it happened in the component that gives, the two change places."""
+    first = crash["at"].partition(".")[0]
+    if first == giver.name:
+        giver, taker, given, has = taker, giver, has, given
+    elif first != taker.name and (other := taker.pipeline.named(first)) and other.loads().dtype:
+        taker, has = other, other.loads().dtype or has
     return Meeting(giver, taker, given, has, crash["at"], crash["stage"], True, crash.get("says", ""), crash.get("glue", ""))

@@ -8,7 +8,7 @@ from ..dtypes import F16, USUAL, DType
 from ..knowledge import Knowledge
 from ..loading import with_dtypes
 from ..subjects import Component, Pipeline
-from .meetings import meetings
+from .meetings import crash_of_all, meetings
 from .support import facts, force_upcast, severity
 
 
@@ -17,7 +17,7 @@ def runs(pipeline: Pipeline, dtypes: Mapping[str, DType], known: Knowledge) -> b
     planned = with_dtypes(pipeline, dtypes, known)
     if any(component.loads().failure for component in planned.components):
         return False
-    if next(meetings(planned, known), None):
+    if next(meetings(planned, known), None) or crash_of_all(planned, known):
         return False
     return all(harmless(component, known) for component in planned.components)
 

@@ -29,7 +29,7 @@ class Choice:
 def offers(component: Component, variant: str) -> bool:
     """True when diffusers takes this component for one that has the variant: some file's second dot-field begins with it.
 
-    An index alone does not count, its second field is `safetensors`. source: diffusers 0.42.1 pipelines/pipeline_loading_utils.py:990
+    An index alone does not count, its second field is `safetensors`. source: diffusers 0.42.1 pipeline_loading_utils.py:990
     """
     names = (file.path.rpartition("/")[2] for chosen in component.sets for file in chosen.files)
     return any(name.split(".")[1].startswith(variant) for name in names)
@@ -51,9 +51,11 @@ def choose(component: Component, variant: str | None, in_pipeline: bool) -> Choi
         return Choice(component.sets[0] if component.sets else None)
     if variant and in_pipeline and not offers(component, variant):
         if component.undotted:
-            failure = f"the name {component.undotted[0]!r} in {component.path}/ has no dot, on which the search for the variant stumbles"
-            return Choice(failure=failure, raises="IndexError")
+            name = f"{component.path}/{component.undotted[0]}"
+            return Choice(failure=f"{name!r} has no dot, on which the search for the variant stumbles", raises="IndexError")
         variant = None
+    if component.config is None and component.family == "diffusers":
+        return Choice(failure=f"no config.json that can be read in {component.path or 'the folder'}", raises="OSError")
     if (word := _no_dtype(component)) is not None:
         return Choice(failure=f"the config declares the dtype {word!r}, and torch has no such name", raises="AttributeError")
     for chosen in _order(component, variant):

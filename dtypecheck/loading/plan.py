@@ -15,8 +15,8 @@ from .choice import choose, no_variant
 from .keep import keep_list, matcher
 
 QUANTISED_DEFAULTS: Final = {"bitsandbytes_4bit": F16, "bitsandbytes_8bit": F16, "torchao": BF16, "gptq": F16, "awq": F16}
-"""The dtype of what is not packed when none is asked for. source: diffusers 0.42.1 quantizers/*, transformers 5.23 quantizers/*"""
-_AUXILIARY: Final = ("absmax", "quant_map", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale")
+"""The dtype of what is not packed when none is asked for. source: diffusers 0.42.1 quantizers, transformers 5.23 quantizers"""
+_PACKED: Final = ("absmax", "quant_map", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale")
 
 
 def plan(pipeline: Pipeline, request: Request, known: Knowledge) -> Pipeline:
@@ -51,9 +51,13 @@ def _load(component: Component, request: Request, pipeline: Pipeline, known: Kno
     if choice.chosen is None:
         return Load(None, failure=choice.failure, raises=choice.raises)
     claim = _claim(component, choice.chosen, request)
+    if component.family == "transformers" and component.quantised is None and not claim.dtype.is_wide:
+        failure = f"without a dtype it would be built in {claim.dtype.short}, in which torch builds no module"
+        return Load(None, claim, failure=failure, raises="TypeError")
     names = () if _islands_lost(component, request) else keep_list(component, claim.dtype, request, known)
     counts, kept = _counts(component, choice.chosen, claim.dtype, matcher(component, names, request) if names else None)
-    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant)
+    packed = choice.chosen.nbytes if component.quantised else None
+    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant, packed=packed)
 
 
 def _islands_lost(component: Component, request: Request) -> bool:
@@ -71,7 +75,8 @@ def _claim(component: Component, chosen: WeightSet, request: Request) -> Claim:
             return component.declared
         if chosen.index and chosen.says:
             return Claim(chosen.says, chosen.where, "declares")
-        if first := _first_float(chosen):
+        first = _first(chosen)
+        if first and (first.dtype.is_wide or component.quantised is None):
             return first
     if component.family == "adapter":
         return Claim(chosen.main or F32, chosen.where, "stores")
@@ -81,15 +86,16 @@ def _claim(component: Component, chosen: WeightSet, request: Request) -> Claim:
     return Claim(QUANTISED_DEFAULTS.get(packed.method, F32) if packed else F32, chosen.where, "loads")
 
 
-def _first_float(chosen: WeightSet) -> Claim | None:
-    """The first floating tensor of the first file in the order of the keys, fp8 and narrower left out (transformers 5.23)."""
-    for file in chosen.files[:1]:
-        tensors = file.tensors or ()
-        ordered = sorted(tensors, key=lambda t: t.key) if chosen.format == "safetensors" else tensors
-        for tensor in ordered:
-            if tensor.dtype.is_wide:
-                return Claim(tensor.dtype, Where(file.path, tensor.key), "stores")
-    return None
+def _first(chosen: WeightSet) -> Claim | None:
+    """The first floating tensor of the first file, fp8 and narrower left out; if it has none, the first tensor.
+
+    A safetensors file gives its keys in sorted order, a pickle in its own. source: transformers 5.23 modeling_utils.py:258, 317
+    """
+    file = chosen.files[0] if chosen.files else None
+    tensors = file.tensors or () if file else ()
+    ordered = sorted(tensors, key=lambda tensor: tensor.key) if chosen.format == "safetensors" else list(tensors)
+    found = next((tensor for tensor in ordered if tensor.dtype.is_wide), ordered[0] if ordered else None)
+    return Claim(found.dtype, Where(file.path, found.key), "stores") if file and found else None
 
 
 def _is_cast(component: Component, key: str, stored: DType) -> bool:
@@ -98,7 +104,7 @@ def _is_cast(component: Component, key: str, stored: DType) -> bool:
         return False
     if component.quantised is None:
         return True
-    return stored.is_wide and not key.endswith(_AUXILIARY)
+    return stored.is_wide and not key.endswith(_PACKED)
 
 
 def _counts(
@@ -115,7 +121,7 @@ def _counts(
         for _, tensor in chosen.tensors():
             key, elements = tensor.key, tensor.elements
             final = tensor.dtype
-            if component.quantised and key.endswith(_AUXILIARY):
+            if component.quantised and key.endswith(_PACKED):
                 continue
             if component.quantised and not tensor.dtype.is_wide:
                 elements *= _packing(component.quantised.method, tensor.dtype)

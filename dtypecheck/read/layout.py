@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..dtypes import parse
+from ..dtypes import U8, DType, parse
 from ..files import Entry, Files, inside
 from ..findings import Where
 from ..knowledge import Knowledge
-from ..subjects import Claim, Component, Config, Pipeline, Problem, WeightFile, WeightSet
+from ..subjects import Claim, Component, Config, Pipeline, Problem, Stock, WeightFile, WeightSet
 from .header import BROKEN_JSON, NOT_UNDERSTOOD, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
 from .jsons import read_config
 from .packed import quantised
@@ -115,7 +115,7 @@ class Reader:
                     del self._blobs[next(iter(self._blobs))]
         self.problems += (replace(problem, where=replace(problem.where, path=entry.name)) for problem in header.problems)
         tensors = header.tensors
-        stock = tensors.stock() if tensors else {}
+        stock = _stock(header)
         sha256 = blob.removeprefix("sha256:") or None
         return WeightFile(entry.name, header.format, entry.size, stock, tensors, header.metadata, sha256, tensors is not None)
 
@@ -254,6 +254,16 @@ class Reader:
             Component(c.name, c.path, c.klass, c.family, c.role, c.config, c.sets, None, quantised(None, c.sets)) for c in parts
         )
         return Pipeline(file.path, layout.pipeline, "single-file", packed, loose=rest(file, parts))
+
+
+def _stock(header: Header) -> dict[DType, Stock]:
+    """How much a file holds of each dtype; packed GGUF tensors are counted logically, their bytes are in its metadata."""
+    stock = header.tensors.stock() if header.tensors else {}
+    total = header.metadata.get("tensor_bytes", "") if header.format == "gguf" else ""
+    if U8 in stock and total.isdecimal():
+        rest = sum(amount.nbytes for dtype, amount in stock.items() if dtype is not U8)
+        stock[U8] = stock[U8]._replace(nbytes=max(0, int(total) - rest))
+    return stock
 
 
 def _read(form: str, files: Files, entry: Entry) -> Header:

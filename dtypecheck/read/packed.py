@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ..dtypes import DType, parse
 from ..findings import Where
-from ..subjects import Claim, Config, Quantised, WeightSet
+from ..subjects import Claim, Config, Quantised, WeightFile, WeightSet
 
 _KEYS: Final = (
     ("bitsandbytes_4bit", re.compile(r"\.(quant_state\.bitsandbytes__\w+|nested_absmax|quant_map)$")),
@@ -20,19 +20,29 @@ _KEYS: Final = (
     ("quanto", re.compile(r"\.weight\._(data|scale)$")),
 )
 """Methods by the keys they leave, the surest first."""
+_PLAIN: Final = {"", "F32", "F16", "BF16", "F64"}
+"""The GGML types that are no packing."""
 _COMPUTE: Final = ("bnb_4bit_compute_dtype", "compute_dtype", "torch_dtype")
 
 
-def quantised(config: Config | None, sets: Iterable[WeightSet]) -> Quantised | None:
+def quantised(config: Config | None, sets: Sequence[WeightSet]) -> Quantised | None:
     """How a component is packed, None when it is not."""
     section = config.get("quantization_config", "compression_config") if config else None
     if config and isinstance(section, dict):
         where = config.where("quantization_config") if "quantization_config" in config.data else Where(config.path)
         return Quantised(_method(section), where, _compute(config, section))
+    if ggml := next((file.path for c in sets for file in c.files if _ggml(file)), None):
+        return Quantised("gguf", Where(ggml, "ggml_types"))
     left = [(file.path, tensor.key) for c in sets for file, tensor in c.tensors() if not tensor.key.endswith((".weight", ".bias"))]
     found = ((method, path, key) for method, pattern in _KEYS for path, key in left if pattern.search(key))
     method, path, key = next(found, ("", "", ""))
     return Quantised(method, Where(path, key)) if method else None
+
+
+def _ggml(file: WeightFile) -> bool:
+    """True for a GGUF file with packed tensors."""
+    kinds = {word.partition(":")[0].strip() for word in file.metadata.get("ggml_types", "").split(",")}
+    return file.format == "gguf" and bool(kinds - _PLAIN)
 
 
 def _method(section: dict[str, Any]) -> str:

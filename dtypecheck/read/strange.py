@@ -43,6 +43,6 @@ def look_alike(first: bytes, entry: Entry) -> Problem | None:
 
 def pointer(first: bytes) -> tuple[int | None, str | None]:
     """The size in bytes and the sha256 that a Git-LFS pointer names."""
-    size = re.search(rb"^size (\d{1,15})$", first, re.MULTILINE)
-    oid = re.search(rb"^oid sha256:([0-9a-f]{64})$", first, re.MULTILINE)
+    size = re.search(rb"^size (\d{1,15})\r?$", first, re.MULTILINE)
+    oid = re.search(rb"^oid sha256:([0-9a-f]{64})\r?$", first, re.MULTILINE)
     return (int(size[1]) if size else None), (oid[1].decode() if oid else None)

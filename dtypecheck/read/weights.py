@@ -98,7 +98,7 @@ def read_safetensors(files: Files, entry: Entry) -> Header:
 
 def _understand(text: str, entry: Entry, length: int) -> Header:
     columns = _Columns()
-    metadata = _match(text.rstrip(), columns)
+    metadata = _match(text.rstrip(" \t\r\n"), columns)
     if metadata is None:
         if len(text) > _SLOW_LIMIT:
             return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, f"a header of {len(text):,} characters in an unusual spelling")

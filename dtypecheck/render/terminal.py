@@ -13,7 +13,7 @@ from ..findings import Finding
 from ..report import Report
 from ..subjects import Component, Pipeline
 from .options import Look, Out
-from .words import heading, loads_as, plural, size, stored, verdict
+from .words import clean, heading, loads_as, plural, size, stored, verdict
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 MARKS = {"error": "x", "warning": "!", "note": " ", "ok": " "}
@@ -52,11 +52,11 @@ def _short(pipeline: Pipeline, report: Report, label: str) -> Text:
     word = report.verdict(pipeline)
     dtypes = dict.fromkeys(loads_as(component).split(",")[0] for component in pipeline.components)
     said = f"{plural(len(pipeline.components), 'component')} in {', '.join(dtypes)}" if pipeline.components else "no components"
-    return Text.assemble(f"{path}: ", (word, STYLES[word]), f" ({said})")
+    return Text.assemble(clean(f"{path}: "), (word, STYLES[word]), f" ({said})")
 
 
 def _table(console: Console, pipeline: Pipeline, report: Report, title: str) -> None:
-    console.print(Text(title, style="bold"))
+    console.print(Text(clean(title), style="bold"))
     if not pipeline.components:
         console.print()
         return
@@ -78,7 +78,7 @@ def _row(component: Component, word: str, declares: bool) -> Iterable[Text]:
     cells = [component.name or "-", component.klass or "", stored(component), *([declared] * declares), loads_as(component)]
     yield Text(MARKS[word], style=STYLES[word])
     for cell in cells:
-        yield Text(cell)
+        yield Text(clean(cell))
     yield Text(size(component.loads().nbytes) if component.loads().dtype else "-")
 
 
@@ -95,9 +95,9 @@ def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
 
 def _finding(console: Console, finding: Finding) -> None:
     style = STYLES[finding.severity]
-    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(finding.message)}")
+    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(finding.message))}")
     for name, text in _rest(finding):
-        console.print(f"      [dim]{name:<8}[/dim] {escape(text)}")
+        console.print(f"      [dim]{name:<8}[/dim] {escape(clean(text))}")
 
 
 def _rest(finding: Finding) -> Iterable[tuple[str, str]]:

@@ -102,7 +102,12 @@ def verdict(report: Report) -> str:
     return (", ".join(counts) or "ok") + (f" ({muted} muted)" if muted else "") + (f" in {seen}" if seen else "")
 
 
+def clean(text: str) -> str:
+    """Text of a stranger's file without what could steer a terminal: control characters are spelled out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def line(finding: Finding) -> str:
     """One line: place, severity, code, message, and the fix behind it."""
     fix = f"; fix: {finding.fix.title}" if finding.fix else ""
-    return f"{finding.where}: {finding.severity} {finding.code} {finding.message}{fix}"
+    return clean(f"{finding.where}: {finding.severity} {finding.code} {finding.message}{fix}")

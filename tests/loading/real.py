@@ -1,6 +1,6 @@
 """What a library really does with a folder or file: loads it and says each parameter's dtype. Runs where there is no dtypecheck.
 
-    python real.py < wanted.json > found.json       a list of what to load, a list of what came of it
+python real.py < wanted.json > found.json       a list of what to load, a list of what came of it
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 def load(wanted: dict[str, Any]) -> dict[str, Any]:
     """One load. wanted: path, klass, library, variant, dtypes (component to dtype, "" for all the rest; empty for none).
 
-    method: from_pretrained or from_single_file; config: the folder that a single file takes its settings from; without: components.
+    method: from_pretrained or from_single_file; config: the folder a single file takes its settings from; without: components.
     Returns `parts`: for each component its parameters and persistent buffers, each once, as {name: [dtype, shape, first number]},
     or `error`: the names of the exception's classes, and its text.
     """

@@ -1,24 +1,16 @@
-"""Tiny pipelines of the real classes with random weights, saved by the libraries themselves in the ways that repositories hold them."""
+"""Tiny models and pipelines of the real classes."""
 
 from __future__ import annotations
 
-import importlib
-import json
-import shutil
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import diffusers
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 
 Module = torch.nn.Module
-Parts = Mapping[str, Module]
-DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def clip(projection: bool = False) -> Module:
@@ -32,7 +24,14 @@ def clip(projection: bool = False) -> Module:
 def whole_clip() -> Module:
     """A composite config: `text_config` and `vision_config` below, the dtype on top."""
     text = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
-    vision = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8, "patch_size": 4}
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 8,
+        "patch_size": 4,
+    }
     return transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16))
 
 
@@ -48,15 +47,22 @@ def safety_checker() -> Module:
 def t5(klass: str = "T5EncoderModel") -> Module:
     made = getattr(transformers, klass)
     config = made.config_class(
-        vocab_size=50, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False
+        vocab_size=50,
+        d_model=16,
+        d_kv=8,
+        d_ff=24,
+        num_layers=2,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
     )
     return made(config)
 
 
 def gemma2() -> Module:
     config = transformers.Gemma2Config(
-        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=8,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     return transformers.Gemma2Model(config)
 
@@ -85,14 +91,21 @@ def sdxl() -> Any:
 
 def sd15() -> Any:
     return diffusers.StableDiffusionPipeline(
-        kl(), clip(), None, unet(xl=False), diffusers.EulerDiscreteScheduler(steps_offset=1), None, None, requires_safety_checker=False
+        kl(),
+        clip(),
+        None,
+        unet(xl=False),
+        diffusers.EulerDiscreteScheduler(steps_offset=1),
+        None,
+        None,
+        requires_safety_checker=False,
     )
 
 
 def sd3() -> Any:
     transformer = diffusers.SD3Transformer2DModel(
-        sample_size=8, num_layers=2, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=16, caption_projection_dim=16,
-        pooled_projection_dim=32, in_channels=4, out_channels=4, pos_embed_max_size=8,
+        sample_size=8, num_layers=2, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=16,
+        caption_projection_dim=16, pooled_projection_dim=32, in_channels=4, out_channels=4, pos_embed_max_size=8,
     )  # fmt: skip
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
     encoders = (clip(projection=True), None, clip(projection=True), None, t5(), None)
@@ -101,10 +114,12 @@ def sd3() -> Any:
 
 def wan() -> Any:
     transformer = diffusers.WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=16, freq_dim=16,
-        ffn_dim=32, num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads", rope_max_seq_len=32,
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=16,
+        freq_dim=16, ffn_dim=32, num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads", rope_max_seq_len=32,
     )  # fmt: skip
-    vae = diffusers.AutoencoderKLWan(base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True])
+    vae = diffusers.AutoencoderKLWan(
+        base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
     return diffusers.WanPipeline(None, t5("UMT5EncoderModel"), vae, scheduler, transformer)
 
@@ -133,10 +148,10 @@ def sana() -> Any:
     )  # fmt: skip
     vae = diffusers.AutoencoderDC(
         in_channels=3, latent_channels=4, attention_head_dim=2, encoder_block_types=("ResBlock", "EfficientViTBlock"),
-        decoder_block_types=("ResBlock", "EfficientViTBlock"), encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
-        encoder_qkv_multiscales=((), (5,)), decoder_qkv_multiscales=((), (5,)), encoder_layers_per_block=(1, 1),
-        decoder_layers_per_block=(1, 1), downsample_block_type="conv", upsample_block_type="interpolate", decoder_norm_types="rms_norm",
-        decoder_act_fns="silu",
+        decoder_block_types=("ResBlock", "EfficientViTBlock"), encoder_block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8), encoder_qkv_multiscales=((), (5,)), decoder_qkv_multiscales=((), (5,)),
+        encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1), downsample_block_type="conv", upsample_block_type="interpolate",
+        decoder_norm_types="rms_norm", decoder_act_fns="silu",
     )  # fmt: skip
     return diffusers.SanaPipeline(None, gemma2(), vae, transformer, diffusers.FlowMatchEulerDiscreteScheduler())
 
@@ -148,204 +163,6 @@ PIPELINES: Final[Mapping[str, Callable[[], Any]]] = {
 
 def modules(pipeline: Any) -> dict[str, Module]:
     return {name: part for name, part in pipeline.components.items() if isinstance(part, Module)}
-
-
-def fill(module: Module, dtype: torch.dtype, seed: int) -> Module:
-    """The module in this dtype with numbers of this seed: two saved sets never hold the same numbers, which tells them apart."""
-    generator = torch.Generator().manual_seed(seed)
-    for tensor in module.state_dict(keep_vars=True).values():
-        if tensor.is_floating_point():
-            tensor.data = (0.05 * torch.randn(tensor.shape, generator=generator)).to(dtype)
-    return module
-
-
-def save(module: Module, path: Path, dtype: str, seed: int, variant: str | None = None, shards: bool = False) -> None:
-    """What `save_pretrained` writes, added to what is there (by itself it deletes the shards of an earlier save).
-
-    The config of a transformers model then declares the dtype that was saved last.
-    """
-    size = {"max_shard_size": "5KB" if isinstance(module, transformers.PreTrainedModel) else "24KB"} if shards else {}
-    aside = path.parent / "aside"
-    fill(module, DTYPES[dtype], seed).save_pretrained(aside, variant=variant, **size)
-    if isinstance(module, transformers.CLIPTextModel):
-        _name_as_on_the_hub(aside)
-    path.mkdir(exist_ok=True)
-    for file in aside.iterdir():
-        file.replace(path / file.name)
-    aside.rmdir()
-
-
-def _name_as_on_the_hub(path: Path) -> None:
-    """Transformers 5 saves a CLIPTextModel without the `text_model.` that every published file has, and 4 needs."""
-
-    def named(key: str) -> str:
-        return key if key.startswith("text_model.") else f"text_model.{key}"
-
-    for file in path.glob("*.safetensors"):
-        save_file({named(key): tensor for key, tensor in load_file(file).items()}, file, {"format": "pt"})
-    for file in path.glob("*.index*.json"):
-        edit(file, weight_map={named(key): shard for key, shard in json.loads(file.read_text())["weight_map"].items()})
-
-
-def save_bin(module: Module, path: Path, dtype: str, seed: int, variant: str | None = None) -> None:
-    """A pickled set beside the config; by hand, transformers 5 writes only safetensors."""
-    fill(module, DTYPES[dtype], seed)
-    if isinstance(module, transformers.PreTrainedModel):
-        module.config.dtype, module.config.architectures = DTYPES[dtype], [type(module).__name__]
-        module.config.save_pretrained(path)
-    else:
-        module.save_config(path)
-    stem = "pytorch_model" if isinstance(module, transformers.PreTrainedModel) else "diffusion_pytorch_model"
-    torch.save(module.state_dict(), path / f"{stem}{f'.{variant}' if variant else ''}.bin")
-
-
-def edit(path: Path, **changes: object) -> None:
-    """Change top-level keys of a JSON file; None takes a key out."""
-    data = json.loads(path.read_text())
-    path.write_text(json.dumps({key: value for key, value in {**data, **changes}.items() if value is not None}, indent=2))
-
-
-def plain(path: Path, parts: Parts, dtype: str) -> None:
-    for seed, (name, part) in enumerate(parts.items()):
-        save(part, path / name, dtype, seed)
-
-
-def beside(path: Path, parts: Parts, without: str = "", shards: bool = False) -> None:
-    """float32 files, and float16 files of the variant "fp16" with other numbers; the component `without` has no variant."""
-    for seed, (name, part) in enumerate(parts.items()):
-        if name != without:
-            save(part, path / name, "fp16", 100 + seed, "fp16", shards)
-        save(part, path / name, "fp32", seed, None, shards)
-
-
-def variant_only(path: Path, parts: Parts, shards: bool = False) -> None:
-    for seed, (name, part) in enumerate(parts.items()):
-        save(part, path / name, "fp16", seed, "fp16", shards)
-
-
-def sharded(path: Path, parts: Parts) -> None:
-    for seed, (name, part) in enumerate(parts.items()):
-        save(part, path / name, "fp16", seed, shards=True)
-
-
-def old_names(path: Path, parts: Parts) -> None:
-    """Sharded with a variant, spelled as diffusers did before 0.32: `X.safetensors.fp16.index.json`, `X-00001-of-00002.fp16.safetensors`."""
-    beside(path, parts, shards=True)
-    for index in path.glob("*/diffusion_pytorch_model.safetensors.index.fp16.json"):
-        names = json.loads(index.read_text())["weight_map"]
-        for name in set(names.values()):
-            (index.parent / name).rename(index.parent / _old_shard(name))
-        edit(index, weight_map={key: _old_shard(name) for key, name in names.items()})
-        index.rename(index.parent / "diffusion_pytorch_model.safetensors.fp16.index.json")
-
-
-def _old_shard(name: str) -> str:
-    return name.replace(".fp16-", "-").replace(".safetensors", ".fp16.safetensors")
-
-
-def both(path: Path, parts: Parts) -> None:
-    """An index with float16 shards and a single bfloat16 file with other numbers, side by side."""
-    for seed, (name, part) in enumerate(parts.items()):
-        save(part, path / name, "fp16", seed, shards=True)
-        save(part, path / name, "bf16", 100 + seed)
-
-
-def pickled(path: Path, parts: Parts, dtype: str, variant: str | None = None) -> None:
-    for seed, (name, part) in enumerate(parts.items()):
-        save_bin(part, path / name, dtype, seed, variant)
-
-
-def undeclared(path: Path, *_: object) -> None:
-    declare(path, dtype=None, torch_dtype=None)
-
-
-def declare(path: Path, **keys: str | None) -> None:
-    for config in path.glob("text_encoder*/config.json"):
-        edit(config, **{"dtype": None, **keys})
-
-
-def mixed(path: Path, parts: Parts) -> None:
-    """Text encoders that declare nothing and whose files hold two dtypes: the last names float32, all others bfloat16."""
-    plain(path, parts, "bf16")
-    for file in path.glob("text_encoder*/*.safetensors"):
-        tensors = load_file(file)
-        wide = sorted(tensors)[len(tensors) // 2 :]
-        save_file({key: t.float() if key in wide else t for key, t in tensors.items()}, file, {"format": "pt"})
-    undeclared(path)
-
-
-def lose(path: Path, pattern: str) -> None:
-    """Without the files of this pattern."""
-    for file in path.glob(pattern):
-        file.unlink()
-
-
-def _then(first: Callable[..., None], *given: Any, **more: Any) -> Callable[..., Callable[[Path, Parts], None]]:
-    def add(second: Callable[..., None], *arguments: Any, **keys: Any) -> Callable[[Path, Parts], None]:
-        def both_steps(path: Path, parts: Parts) -> None:
-            first(path, parts, *given, **more)
-            second(path, *arguments, **keys)
-
-        return both_steps
-
-    return add
-
-
-def touch(path: Path, name: str, folder: str = "*") -> None:
-    """An empty file in the last folder of this pattern: of a pipeline the VAE's."""
-    (sorted(place for place in path.glob(folder) if place.is_dir())[-1] / name).write_text("")
-
-
-FORMS: Final[Mapping[str, Callable[[Path, Parts], None]]] = {
-    "fp32": partial(plain, dtype="fp32"),
-    "fp16": partial(plain, dtype="fp16"),
-    "bf16": partial(plain, dtype="bf16"),
-    "beside": beside,
-    "beside-sharded": partial(beside, shards=True),
-    "beside-old-names": old_names,
-    "vae-without-variant": partial(beside, without="vae"),
-    "text-encoder-without-variant": partial(beside, without="text_encoder"),
-    "variant-only": variant_only,
-    "variant-only-sharded": partial(variant_only, shards=True),
-    "sharded": sharded,
-    "both": both,
-    "both-undeclared": _then(both)(undeclared),
-    "pickled": partial(pickled, dtype="fp16"),
-    "pickled-undeclared": _then(pickled, dtype="bf16")(undeclared),
-    "pickled-variant": partial(pickled, dtype="fp16", variant="fp16"),
-    "undeclared-fp16": _then(plain, dtype="fp16")(undeclared),
-    "undeclared-fp32": _then(plain, dtype="fp32")(undeclared),
-    "undeclared-sharded": _then(sharded)(undeclared),
-    "undeclared-beside": _then(beside)(undeclared),
-    "torch-dtype": _then(plain, dtype="fp32")(declare, torch_dtype="float16"),
-    "two-declared": _then(plain, dtype="fp32")(declare, dtype="bfloat16", torch_dtype="float16"),
-    "contradicting": _then(plain, dtype="fp16")(declare, dtype="bfloat16"),
-    "declares-auto": _then(plain, dtype="fp16")(declare, dtype="auto"),
-    "declares-fp16": _then(plain, dtype="fp16")(declare, torch_dtype="fp16"),
-    "declares-half": _then(plain, dtype="fp32")(declare, dtype="half"),
-    "mixed": mixed,
-    "undotted": _then(plain, dtype="fp16")(touch, "LICENSE"),
-    "undotted-in-scheduler": _then(beside)(touch, "LICENSE", "scheduler"),
-    "undotted-among": _then(beside)(touch, "LICENSE"),
-    "undotted-beside": _then(beside, without="vae")(touch, "LICENSE"),
-    "no-vae-weights": _then(plain, dtype="fp16")(lose, "vae/*.safetensors"),
-    "no-text-encoder-weights": _then(plain, dtype="fp16")(lose, "text_encoder/*.safetensors"),
-    "no-vae-folder": _then(plain, dtype="fp16")(lambda path: shutil.rmtree(path / "vae")),
-    "lost-shard": _then(sharded)(lose, "vae/*-00002-of-*.safetensors"),
-    "lost-text-encoder-shard": _then(sharded)(lose, "text_encoder/*-00002-of-*.safetensors"),
-    "index-without-shards": _then(sharded)(lose, "*/*-of-*.safetensors"),
-}
-
-
-def make(name: str, path: Path) -> Path:
-    """The folder of this name: a pipeline, a dash, a form: "sdxl-beside". It is made once."""
-    if not path.exists():
-        kind, _, form = name.partition("-")
-        pipeline = PIPELINES[kind]()
-        pipeline.save_config(path)
-        pipeline.scheduler.save_pretrained(path / "scheduler")
-        FORMS[form](path, modules(pipeline))
-    return path
 
 
 MODELS: Final[Mapping[str, Callable[[], Module]]] = {
@@ -364,50 +181,3 @@ MODELS: Final[Mapping[str, Callable[[], Module]]] = {
     "wan_vae": lambda: wan().vae,
     "dc": lambda: sana().vae,
 }
-
-
-def make_model(name: str, path: Path) -> tuple[Path, str, str]:
-    """A folder of one model, "t5-beside": where it is, its class and library."""
-    kind, _, form = name.partition("-")
-    model = MODELS[kind]()
-    part = "text_encoder" if isinstance(model, transformers.PreTrainedModel) else "vae"
-    if not path.exists():
-        path.mkdir()
-        FORMS[form](path, {part: model})
-    place = "diffusers.pipelines.stable_diffusion.safety_checker" if kind == "safety_checker" else type(model).__module__.split(".")[0]
-    return path / part, type(model).__name__, place
-
-
-def bundle(path: Path, dtype: str, t5_dtype: str) -> Path:
-    """A checkpoint in one file with the keys of ComfyUI's Flux bundles: CLIP and T5, and one key by which Flux is recognised."""
-    parts = {"clip_l": fill(clip(), DTYPES[dtype], 1), "t5xxl": fill(t5(), DTYPES[t5_dtype], 2)}
-    tensors = {"double_blocks.0.img_attn.norm.key_norm.scale": torch.ones(8, dtype=DTYPES[dtype])}
-    for name, part in parts.items():
-        middle = "text_model." if name == "clip_l" else ""
-        for key, tensor in part.state_dict().items():
-            tensors[f"text_encoders.{name}.transformer.{middle}{key}"] = tensor.clone()
-    save_file(tensors, path)
-    return path
-
-
-def original(path: Path, dtypes: Mapping[str, str]) -> Path:
-    """A Stable Diffusion 1.5 checkpoint in one file with CompVis' names, each component in a dtype of its own."""
-    names = _original_names()
-    tensors: dict[str, torch.Tensor] = {}
-    for seed, (part, module) in enumerate(modules(sd15()).items()):
-        state = fill(module, DTYPES[dtypes[part]], seed).state_dict()
-        shapes = {key: tuple(tensor.shape) for key, tensor in state.items()}
-        if part == "unet":
-            tensors |= {f"model.diffusion_model.{names.unet_name(key, shapes, 1)}": tensor for key, tensor in state.items()}
-        elif part == "vae":
-            renamed = [name for name, _ in names.vae(shapes)]
-            tensors |= {f"first_stage_model.{name}": tensor for name, tensor in zip(renamed, state.values(), strict=True)}
-        else:
-            tensors |= {f"cond_stage_model.transformer.text_model.{key}": tensor for key, tensor in state.items()}
-    save_file(tensors, path)
-    return path
-
-
-def _original_names() -> Any:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "fixtures"))
-    return importlib.import_module("original_names")

@@ -12,11 +12,17 @@ from ...subjects import Component, Pipeline
 from ..meetings import Meeting, meetings
 from ..what_if import runs, usual
 
-WORDS = {
-    "text_encoder": "{giver} makes the prompt embeddings in {given}, and this pipeline does not cast them",
-    "denoiser": "{giver} makes the latents in {given}, and this pipeline does not cast them for a {has} {taker}",
-    "controlnet": "{giver} computes in {given}, and what it adds meets {has} weights",
-    "image_encoder": "{giver} makes the image embeddings in {given}, and this pipeline does not cast them",
+GIVES = {
+    "text_encoder": "prompt embeddings",
+    "denoiser": "latents",
+    "vae": "latents",
+    "image_encoder": "image embeddings",
+}
+WHEN = {
+    "decode": " after the last denoising step",
+    "denoise": " at the first denoising step",
+    "encode image": " while it encodes the image",
+    "encode prompt": " while it encodes the prompt",
 }
 
 
@@ -60,38 +66,25 @@ class ComponentsMeet(Rule):
                 yield self._tell(met, pipeline, known)
 
     def _tell(self, met: Meeting, pipeline: Pipeline, known: Knowledge) -> Finding:
+        what = "images" if met.stage == "encode image" else GIVES.get(met.giver.role, "tensors")
         message = (
-            f"the call fails in {met.module}{_when(met)}: the {met.taker.name} loads as {met.has.short} "
-            f"and is given {met.given.short} {_what(met)}"
+            f"the call fails in {met.module}{WHEN.get(met.stage, '')}: the {met.taker.name} loads as {met.has.short} "
+            f"and is given {met.given.short} {what}"
         )
-        because = WORDS[met.giver.role].format(giver=met.giver.name, given=met.given, has=met.has, taker=met.taker.name)
-        if not met.recorded:
-            because += "; expected from its source, not confirmed by a run"
+        because = f"{met.giver.name} is loaded in {met.given.short}, and this pipeline does not cast what goes from it to {met.taker.name}"
+        because += f" ({met.glue})" if met.glue else ""
         fix, others = _fixes(met, pipeline, known)
         return self.finding(
             met.taker.loaded_from,
             message,
             severity="error" if met.recorded else "warning",
             against=met.giver.loaded_from,
-            because=because + (f" ({met.glue})" if met.glue else ""),
+            because=because if met.recorded else f"{because}; expected from its source, not confirmed by a run",
             says=met.says,
             fix=fix,
             alternatives=others,
             source=f"{met.given.name} {met.has.name}",
         )
-
-
-def _when(met: Meeting) -> str:
-    return {
-        "decode": " after the last denoising step",
-        "denoise": " at the first denoising step",
-        "encode image": " while it encodes the image",
-        "encode prompt": " while it encodes the prompt",
-    }.get(met.stage, "")
-
-
-def _what(met: Meeting) -> str:
-    return {"text_encoder": "prompt embeddings", "denoiser": "latents", "image_encoder": "image embeddings"}.get(met.giver.role, "tensors")
 
 
 def _fixes(met: Meeting, pipeline: Pipeline, known: Knowledge) -> tuple[Fix | None, tuple[str, ...]]:
@@ -107,7 +100,8 @@ def _fixes(met: Meeting, pipeline: Pipeline, known: Knowledge) -> tuple[Fix | No
 
 def swaps(vae: Component, known: Knowledge, dtype: DType) -> tuple[str, ...]:
     """The Python lines that put a drop-in replacement for this VAE in its place, one that is safe in `dtype`."""
-    return tuple(row["code"] for _, row in known.all("swaps") if row.get(dtype.name) == "ok" and _replaces(row, vae))
+    rows = (row for _, row in known.all("swaps") if row.get(dtype.name) == "ok" and row.get("quality") == "full")
+    return tuple(row["code"] for row in rows if _replaces(row, vae))
 
 
 def _replaces(row: Row, vae: Component) -> bool:

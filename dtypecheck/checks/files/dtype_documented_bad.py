@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...dtypes import BF16, DType
+from ...findings import Finding, Fix, Severity
 from ...knowledge import Knowledge, Row
 from ...rule import Rule
 from ...subjects import Component
 from ..support import facts, layers, severity, why
+
+
+SAID = {
+    "documented": "not the dtype that is documented for it",
+    "issue_report": "reported bad for it",
+    "peer_excludes": "left out for it by other tools",
+    "code_reading": "a risk by the look of its code",
+}
 
 
 class DtypeDocumentedBad(Rule):
@@ -51,7 +60,7 @@ class DtypeDocumentedBad(Rule):
         verb = "is loaded" if component.pipeline.request.dtypes else "would be loaded without a dtype"
         yield self.finding(
             component.loaded_from,
-            f"{component.label} ({component.klass}) {verb} in {load.dtype.short}, which is {_said(row, worst)} for it{first}",
+            f"{component.label} ({component.klass}) {verb} in {load.dtype.short}, which is {_said(row, load.dtype, worst)}{first}",
             severity=worst,
             against=load.claim.where if load.claim.by == "declares" else None,
             because=why(row, load.dtype),
@@ -61,5 +70,12 @@ class DtypeDocumentedBad(Rule):
         )
 
 
-def _said(row: Row, worst: str) -> str:
-    return {"error": "documented bad", "warning": "left out by other tools or by the look of its code"}.get(worst, "not what its authors use")
+def _said(row: Row, dtype: DType, worst: Severity) -> str:
+    """The evidence in words."""
+    evidence = str(row.get("bf16_evidence" if dtype is BF16 else "evidence", ""))
+    if worst == "error":
+        return "documented bad for it" if evidence.startswith("documented") else "confirmed bad for it"
+    for start, words in SAID.items():
+        if evidence.startswith(start):
+            return words
+    return "not what its authors use"

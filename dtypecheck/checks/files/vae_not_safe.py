@@ -51,11 +51,11 @@ class VaeNotSafe(Rule):
         load, row = component.loads(), facts(component, known)
         single = component.pipeline.kind == "single-file"
         wanted = F16 if single and not component.pipeline.request.dtypes else load.dtype
-        if component.role != "vae" or wanted is None or (worst := severity(row, wanted)) is None:
+        checkpoint = known.row("checkpoints", _sha256(component))
+        worst = "error" if wanted and checkpoint.get(wanted.name) == "bad" else severity(row, wanted) if wanted else None
+        if component.role != "vae" or wanted is None or worst is None or checkpoint.get(wanted.name) == "ok":
             return
         if wanted is F16 and upcasts(component, known) and not single:
-            return
-        if known.row("checkpoints", _sha256(component)).get(wanted.name) == "ok":
             return
         named = layers(component, row)
         yield self.finding(
@@ -63,7 +63,7 @@ class VaeNotSafe(Rule):
             self._message(component, wanted.short, worst, named),
             severity=_how_bad(component, worst, known),
             against=component.config.where("force_upcast") if component.config and _unread(component, known) else None,
-            because=_because(component, row, known),
+            because=_because(component, checkpoint if checkpoint.get(wanted.name) == "bad" else row, known),
             fix=_fix(component, row, known),
             alternatives=_others(component, row, known),
             source=f"{component.klass} {wanted.name}",
@@ -137,4 +137,6 @@ def _others(component: Component, row: Row, known: Knowledge) -> tuple[str, ...]
     """For a single file what to set in the applications; in a pipeline a drop-in replacement, else the row's first advice."""
     if component.pipeline.kind == "single-file":
         return tuple(f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy)
-    return swaps(component, known, F16)[:1] or tuple(row.get("fix", ())[:1])
+    if swap := swaps(component, known, F16)[:1]:
+        return swap
+    return tuple(row.get("fix", ())[:1]) if severity(row, component.loads().dtype or F16) == "error" else ()
