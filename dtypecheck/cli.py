@@ -119,8 +119,11 @@ def _finish(report: Report, settings: Settings, options: dict[str, Any]) -> int:
 
 
 def _width() -> int:
+    """Columns of the terminal; 120 where the output is none, so that it is the same everywhere."""
     import shutil
 
+    if not sys.stdout.isatty():
+        return 120
     return shutil.get_terminal_size((120, 24)).columns
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +17,8 @@ from .options import Look, Out
 from .words import clean, heading, loads_as, plural, size, stored, verdict
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+GIVES_WAY = ("class", "stored")
+"""The columns that are cut on a narrow terminal."""
 MARKS = {"error": "x", "warning": "!", "note": " ", "ok": " "}
 
 
@@ -61,12 +64,16 @@ def _table(console: Console, pipeline: Pipeline, report: Report, title: str) -> 
         console.print()
         return
     declares = any(component.declared for component in pipeline.components)
+    names = ["", "component", "class", "stored", *(["declared"] * declares), "loads as", "bytes"]
+    rows = [list(_row(component, report.verdict(pipeline, component), declares)) for component in pipeline.components]
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for name in ("", "component", "class", "stored", *(["declared"] * declares), "loads as"):
-        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis")
-    table.add_column("bytes", header_style="dim", justify="right", no_wrap=True)
-    for component in pipeline.components:
-        table.add_row(*_row(component, report.verdict(pipeline, component), declares))
+    for i, name in enumerate(names):
+        width = max(len(name), *(len(row[i]) for row in rows))
+        gives = name in GIVES_WAY
+        justify: Literal["right", "left"] = "right" if name == "bytes" else "left"
+        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis", min_width=6 if gives else width, justify=justify)
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
     if not pipeline.request.dtypes and pipeline.kind != "adapter" and len(pipeline.components) > 0:
         _requests(console, pipeline, report)

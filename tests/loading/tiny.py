@@ -67,6 +67,16 @@ def gemma2() -> Module:
     return transformers.Gemma2Model(config)
 
 
+def ernie() -> Module:
+    """A list of names to keep in which `gate` stands between dots (transformers 4) or is a pattern over a dot (5)."""
+    config = transformers.Ernie4_5_MoeConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        moe_intermediate_size=8, moe_num_experts=2, moe_k=1, moe_num_shared_experts=1, moe_layer_start_index=1,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, tie_word_embeddings=False,
+    )  # fmt: skip
+    return transformers.Ernie4_5_MoeForCausalLM(config)
+
+
 def kl(latents: int = 4) -> Module:
     return diffusers.AutoencoderKL(
         block_out_channels=(8, 16), norm_num_groups=4, latent_channels=latents, sample_size=16,
@@ -150,7 +160,8 @@ def sana() -> Any:
         in_channels=3, latent_channels=4, attention_head_dim=2, encoder_block_types=("ResBlock", "EfficientViTBlock"),
         decoder_block_types=("ResBlock", "EfficientViTBlock"), encoder_block_out_channels=(8, 8),
         decoder_block_out_channels=(8, 8), encoder_qkv_multiscales=((), (5,)), decoder_qkv_multiscales=((), (5,)),
-        encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1), downsample_block_type="conv", upsample_block_type="interpolate",
+        encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1), downsample_block_type="conv",
+        upsample_block_type="interpolate",
         decoder_norm_types="rms_norm", decoder_act_fns="silu",
     )  # fmt: skip
     return diffusers.SanaPipeline(None, gemma2(), vae, transformer, diffusers.FlowMatchEulerDiscreteScheduler())
@@ -173,6 +184,7 @@ MODELS: Final[Mapping[str, Callable[[], Module]]] = {
     "t5_tied": partial(t5, "T5ForConditionalGeneration"),
     "umt5": partial(t5, "UMT5EncoderModel"),
     "gemma2": gemma2,
+    "ernie": ernie,
     "safety_checker": safety_checker,
     "kl": kl,
     "unet": partial(unet, xl=False),

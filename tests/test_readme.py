@@ -1,0 +1,79 @@
+"""Every command of the README runs, what it shows is what is printed, and its table of rules is the rules'."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_expected import laid_out  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = re.findall(r"`(dtypecheck [^`]+)`", README.split("## Which command")[1].split("## What it says")[0])
+
+
+def dtypecheck(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "dtypecheck", *words], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_table_runs(command: str, laid_out: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "MODEL").symlink_to(laid_out / "sdxl")
+    (tmp_path / "lora.safetensors").symlink_to(next((laid_out / "lora-sdxl").glob("*.safetensors")))
+    done = dtypecheck(shlex.split(command)[1:], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
+
+
+def test_the_picture_is_what_is_printed(laid_out: Path) -> None:  # noqa: F811
+    picture = re.search(r"```console\n\$ (dtypecheck scan .+)\n([\s\S]+?)```", README)
+    assert picture
+    done = dtypecheck([*shlex.split(picture[1])[1:], "--output-format", "terminal"], laid_out)
+    assert done.returncode == 1
+    assert [line.rstrip() for line in done.stdout.splitlines()] == picture[2].splitlines()
+
+
+def test_the_set_up_command_is_one_line_that_installs_and_scans_a_fixture(tmp_path: Path) -> None:
+    line = next(line for line in README.splitlines() if line.startswith("pip install . "))
+    _, lay_out, scan = line.split(" && ")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    script = lay_out.replace("python fixtures", f"{shlex.quote(sys.executable)} {ROOT}/fixtures")
+    subprocess.run(script, shell=True, check=True, cwd=tmp_path, env=environment)
+    done = dtypecheck(shlex.split(scan)[1:], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_is_exactly_one_test_command() -> None:
+    assert README.count("\npip install -e \".[test]\" && pytest\n") == 1
+
+
+def test_the_python_example_runs(laid_out: Path, tmp_path: Path) -> None:  # noqa: F811
+    code = re.search(r"```python\n([\s\S]+?)```", README)
+    assert code
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "models").symlink_to(laid_out)
+    done = subprocess.run([sys.executable, "-c", code[1]], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert "error DT110 vae/diffusion_pytorch_model.safetensors" in done.stdout
+
+
+def test_the_settings_example_is_understood() -> None:
+    import tomllib
+
+    from dtypecheck.config import parse
+
+    text = re.search(r"```toml\n([\s\S]+?)```", README)
+    assert text
+    settings = parse(tomllib.loads(text[1])["tool"]["dtypecheck"], "README")
+    assert settings.fail_on == "warning"
+    assert settings.suppressions[0].reason
+
+
+def test_the_table_of_rules_is_the_rules_own() -> None:
+    table = README.split("`dtypecheck explain --output-format markdown` -->\n")[1].split("<!-- /rules -->")[0]
+    assert table == dtypecheck(["explain", "--output-format", "markdown"], ROOT).stdout
