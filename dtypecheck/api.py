@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,14 @@ def scan_paths(
     report = Report(request=request)
     for path in paths:
         part = scan_files(place(path), request, known, given, told)
-        prefix = path.parent.as_posix() if path.is_file() else path.as_posix()
-        report = report + (part.below("" if prefix == "." else prefix) if len(paths) > 1 else part)
+        report = report + (part.below(_prefix(path, paths)) if len(paths) > 1 else part)
     check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
     return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")
+
+
+def _prefix(path: Path, paths: Sequence[Path]) -> str:
+    """What stands in front of a target's paths in a report on several: where it lies below the folder that holds them all."""
+    shared = Path(os.path.commonpath([place.absolute().parent for place in paths]))
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
+    below = folder.relative_to(shared).as_posix()
+    return "" if below == "." else below

@@ -95,6 +95,39 @@ def explain(words: Sequence[str], output_format: str) -> None:
         explain_rule(word, sys.stdout, output_format, Look(colour=sys.stdout.isatty(), width=_width()))
 
 
+@cli.group()
+def dev() -> None:
+    """For those who work on dtypecheck or write rules for it."""
+
+
+@dev.command()
+@click.option("--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The rows to refresh (default: ./rules).")
+@click.option("--write", is_flag=True, help="Write them; without it only the difference is shown.")
+def harvest(rules_dir: Path | None, write: bool) -> None:
+    """Read the source of the installed diffusers and transformers, and show what changed in the generated rows.
+
+    Nothing of the libraries is imported. What was curated by hand stays. Exit codes: 0 nothing changed, 1 something did.
+    """
+    from .harvest import harvest as read_libraries
+    from .harvest import installed
+    from .request import LIBRARIES
+
+    found = {name: place for name in LIBRARIES if (place := installed(name))}
+    if not found:
+        raise WrongUse("neither diffusers nor transformers is installed: there is nothing to read")
+    target = rules_dir or Path("rules")
+    if not target.is_dir():
+        raise WrongUse(f"there is no folder {target}; pass --rules-dir")
+    result = read_libraries(target, found)
+    click.echo(result.diff or f"nothing changed for {' and '.join(sorted(found))}", nl=not result.diff)
+    if write and result.diff:
+        try:
+            result.write(target)
+        except ValueError as fault:
+            raise WrongUse(str(fault)) from None
+    sys.exit(FOUND if result.diff else 0)
+
+
 def _settings(path: Path | None) -> Settings:
     found = path or find(Path.cwd())
     return read(found) if found else Settings()

@@ -15,6 +15,10 @@ SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache_
 _Inode = tuple[int, int]
 
 
+UNREADABLE: Final = -1
+"""The size of an Entry that cannot be read; its identity then says why, behind `unlisted:`."""
+
+
 class Entry(NamedTuple):
     """One file: posix name relative to the root, size in bytes, and an identity that two names of the same bytes share."""
 
@@ -31,7 +35,7 @@ class Files(Protocol):
         """What people call this place: the target as it was given."""
 
     def entries(self) -> Iterator[Entry]:
-        """Every file, sorted by name."""
+        """Every file, sorted by the parts of its name."""
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """`length` bytes from `start` (fewer at the end of the file, all the rest for None).
@@ -136,9 +140,10 @@ class Memory:
     """Sizes that differ from the bytes held: a weight file of which only the header is there."""
 
     def entries(self) -> Iterator[Entry]:
-        """Every name of the dict, sorted."""
-        for name in sorted(self.contents):
-            yield Entry(name, self.sizes.get(name, len(self.contents[name])), name)
+        """Every name of the dict, sorted folder by folder as in a directory."""
+        for name in sorted(self.contents, key=lambda name: name.split("/")):
+            size = self.sizes.get(name, len(self.contents[name]))
+            yield Entry(name, size, f"unlisted:{self.contents[name].decode()}" if size == UNREADABLE else name)
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of an entry; what lies past the held bytes reads as zeros, as in a sparse file."""

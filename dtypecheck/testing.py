@@ -6,20 +6,24 @@
     vae/model.safetensors: a.weight F16 4x4 | cut 8       the same, 8 bytes short (`| add 3`: 3 bytes too long)
     vae/model.safetensors: lfs 1234                       a Git-LFS pointer
     note.onnx: text "any JSON text"                       the text itself
+    vae/model.bin: calls os.system                        a torch file whose pickle calls that when it is loaded
+    vae/model.bin: unreadable Permission denied           a file that gives this error
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
 from .dtypes import BY_NAME
 from .engine import scan
-from .files import Memory
+from .files import UNREADABLE, Memory
 from .findings import Finding
 from .knowledge import Knowledge
 from .request import make
@@ -76,6 +80,11 @@ def _body(body: str) -> tuple[bytes, int]:
     if body.startswith("text "):
         content = str(json.loads(body[5:])).encode()
         return content, len(content)
+    if body.startswith("calls "):
+        content = _calling(*body[6:].rsplit(".", 1))
+        return content, len(content)
+    if body.startswith("unreadable "):
+        return body[11:].encode(), UNREADABLE
     if body.startswith("lfs "):
         content = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize {int(body[4:])}\n".encode()
         return content, len(content)
@@ -88,6 +97,16 @@ def _body(body: str) -> tuple[bytes, int]:
     if change:
         size += int(change["bytes"]) * (1 if change["verb"] == "add" else -1)
     return content, size
+
+
+def _calling(module: str, name: str) -> bytes:
+    """A file as torch.save writes it, whose pickle calls `module.name("")`."""
+    stream = b"\x80\x02c" + f"{module}\n{name}\n".encode() + b"X\x00\x00\x00\x00\x85R."
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for member, content in (("data.pkl", stream), ("version", b"3\n")):
+            archive.writestr(zipfile.ZipInfo(f"archive/{member}"), content)
+    return out.getvalue()
 
 
 def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:

@@ -78,14 +78,14 @@ class Reader:
                 self._note_folder(path)
             self._folders[path].entries[name] = entry
         taken: set[str] = set()
-        for path in [path for path, folder in self._folders.items() if "model_index.json" in folder.entries]:
-            pipeline = self._pipeline(self._folders[path], taken)
-            yield self._reading(pipeline)
-            for file in self._loose(self._folders[path], set()):
-                yield self._reading(self._single(file))
-        for path, folder in self._folders.items():
-            if path not in taken and "model_index.json" not in folder.entries:
+        for folder in [folder for folder in self._folders.values() if "model_index.json" in folder.entries]:
+            yield self._reading(self._pipeline(folder, taken))
+        for folder in [folder for path, folder in self._folders.items() if path not in taken]:
+            if "model_index.json" not in folder.entries:
                 yield from self._lone(folder)
+                continue
+            for file in self._loose(folder, set()):
+                yield self._reading(self._single(file))
         yield self._reading(None)
 
     def _reading(self, pipeline: Pipeline | None) -> Reading:
@@ -120,8 +120,8 @@ class Reader:
         return WeightFile(entry.name, header.format, entry.size, stock, tensors, header.metadata, sha256, tensors is not None)
 
     def _pipeline(self, folder: _Folder, taken: set[str]) -> Pipeline:
+        """What a model_index.json names; the folders of its components are added to `taken`."""
         index = self.config(folder.entries["model_index.json"])
-        taken.add(folder.path)
         path = folder.path or "."
         if index is None:
             return Pipeline(path, None, "pipeline")

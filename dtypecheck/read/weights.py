@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Mapping
 from math import isfinite
 from operator import sub
 from typing import Any, Final
@@ -122,13 +121,13 @@ def _match(text: str, columns: _Columns) -> dict[str, str] | None:
     position = 1
     if text.startswith(_METADATA):
         try:
-            value, position = json.JSONDecoder().raw_decode(text, len(_METADATA))
+            value, position = json.JSONDecoder(object_pairs_hook=_Pairs).raw_decode(text, len(_METADATA))
             json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return None
         if not _is_text_map(value):
             return None
-        metadata = value
+        metadata = dict(value)
         if text.startswith(',"', position):
             position += 1
         elif text[position:] != "}":
@@ -204,9 +203,9 @@ def _parse(text: str, columns: _Columns) -> dict[str, str]:
             raise ValueError(f"it names {shown(key)!r} twice")
         seen.add(key)
         if key == "__metadata__":
-            metadata = dict(value) if isinstance(value, _Pairs) else {}
-            if not (value is None or isinstance(value, _Pairs)) or not _is_text_map(metadata):
+            if value is not None and not _is_text_map(value):
                 raise ValueError("its __metadata__ is no map of texts")
+            metadata = dict(value or ())
             continue
         dtype, shape, (begin, end) = _fields(key, value)
         columns.keys.append(key)
@@ -275,7 +274,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _is_text_map(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    return isinstance(value, _Pairs) and all(isinstance(item, str) for _, item in value)
 
 
 def _whole(values: Any) -> tuple[int, ...] | None:

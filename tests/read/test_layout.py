@@ -129,7 +129,7 @@ def test_the_class_of_a_pipeline_may_be_a_list_with_its_module(named: Any, klass
 def test_a_pipeline_beside_another_and_one_below_are_each_read_once() -> None:
     text = "\n".join(f"{folder}/{line.strip()}" for folder in ("a", "b/c", "a/inner") for line in PIPELINE.strip().splitlines())
     files = example(text)
-    assert [(p.path, p.klass, len(p.components)) for p in pipelines(files)] == [
+    assert sorted((p.path, p.klass, len(p.components)) for p in pipelines(files)) == [
         (path, "StableDiffusionPipeline", 2) for path in ("a", "a/inner", "b/c")
     ]
     assert problems(files) == []
@@ -232,6 +232,16 @@ def test_weights_beside_a_model_index_are_single_files_of_their_own() -> None:
     files = example(PIPELINE + "\n    sd.safetensors: model.diffusion_model.input_blocks.0.0.weight F16 4; betas F32 4")
     assert [(p.path, p.kind) for p in pipelines(files)] == [(".", "pipeline"), ("sd.safetensors", "single-file")]
     assert problems(files) == []
+
+
+def test_a_directory_and_a_dict_give_the_same_readings(tmp_path: Path) -> None:
+    files = example("\n".join(f"{folder}/{line.strip()}" for folder in ("a", "a-b", "a.c") for line in PIPELINE.strip().splitlines()))
+    for entry in files.entries():
+        path = tmp_path / entry.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.read(entry.name))
+    assert [entry.name for entry in Directory(tmp_path).entries()] == [entry.name for entry in files.entries()]
+    assert readings(Directory(tmp_path)) == readings(files)
 
 
 def test_what_a_training_leaves_behind_is_no_model() -> None:

@@ -335,6 +335,8 @@ BROKEN = {
     "metadata list": '{"__metadata__":[],"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata number": '{"__metadata__":{"a":1},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata null inside": '{"__metadata__":{"a":null},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    "metadata number shadowed": '{"__metadata__":{"a":1,"a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+    "half a character shadowed": '{"__metadata__":{"a":"\\ud800","a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata a tensor": '{"__metadata__":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata a later tensor": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
     "no comma": '{"__metadata__":{}"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dtypes import F32, USUAL
+from ...dtypes import F32, USUAL, DType
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
@@ -49,13 +49,22 @@ class PipelineCrashes(Rule):
             return
         component = pipeline.named(crash["at"].partition(".")[0]) or pipeline.components[0]
         dtype = pipeline.request.dtypes.get("", F32)
-        best = next((other for other in USUAL if other is not dtype and runs(pipeline, {"": other}, known)), None)
+        fix = _fix(pipeline, dtype, known)
         place = crash["at"] or crash["glue"]
         yield self.finding(
             component.loaded_from,
             f"the call fails in {place}{WHEN.get(crash['stage'], '')}, though all of {pipeline.klass} is loaded in {dtype.short}",
             because=f"a run was recorded to crash so ({crash['glue']})",
             says=crash.get("says", ""),
-            fix=Fix(f"load all of it in {best.short}: {call(pipeline, best)}", verified=True) if best else None,
+            fix=fix,
             source=f"{pipeline.klass} {dtype.name}",
         )
+
+
+def _fix(pipeline: Pipeline, dtype: DType, known: Knowledge) -> Fix | None:
+    """The VAE alone in float32, or another dtype for all of it, whichever is first known to run."""
+    for vae in pipeline.of_role("vae"):
+        if runs(pipeline, {"": dtype, vae.name: F32}, known):
+            return Fix(f"load the {vae.name} in fp32 and the rest in {dtype.short}: --dtype {dtype.torch},{vae.name}=float32", verified=True)
+    best = next((other for other in USUAL if other is not dtype and runs(pipeline, {"": other}, known)), None)
+    return Fix(f"load all of it in {best.short}: {call(pipeline, best)}", verified=True) if best else None

@@ -11,6 +11,16 @@ class PickleWantsCode(OfKind):
 
     `torch.load` with `weights_only=True` refuses it; with `weights_only=False` the code runs. The tensors were read without
     running anything.
+
+    ```bad
+    config.json: {"_class_name": "AutoencoderKL"}
+    diffusion_pytorch_model.bin: calls os.system
+    ```
+
+    ```good
+    config.json: {"_class_name": "AutoencoderKL"}
+    diffusion_pytorch_model.safetensors: decoder.conv_in.weight F32 4x4
+    ```
     """
 
     code = "DT009"
