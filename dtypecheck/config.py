@@ -85,7 +85,7 @@ def parse(table: Mapping[str, Any], name: str) -> Settings:
             value = [item for item in value if not isinstance(item, dict)]
         if key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise BadSettings(f"{name}: {key} wants a list of rules, as [\"DT1\"]")
+                raise BadSettings(f'{name}: {key} wants a list of rules, as ["DT1"]')
             value = tuple(value)
         elif key in _CHOICES:
             if value not in _CHOICES[key]:
@@ -105,7 +105,7 @@ def _ignore(item: Mapping[str, Any], name: str) -> Ignore:
     rules, reason, path = item.get("rules"), item.get("reason"), item.get("path", "*")
     listed = [rules] if isinstance(rules, str) else rules
     if not isinstance(listed, list) or not listed or not all(isinstance(rule, str) for rule in listed):
-        raise BadSettings(f"{name}: [[ignore]] wants rules, as [\"DT118\"]")
+        raise BadSettings(f'{name}: [[ignore]] wants rules, as ["DT118"]')
     if not isinstance(reason, str) or not reason.strip() or not isinstance(path, str):
         raise BadSettings(f"{name}: [[ignore]] of {', '.join(listed)} gives no reason; one is required")
     return Ignore(tuple(listed), reason.strip(), path)

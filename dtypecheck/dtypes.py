@@ -73,7 +73,13 @@ def _whole(bits: int, signed: bool) -> DType:
     largest = float(2 ** (bits - signed) - 1)
     extra = {"I64": ("long",), "I32": ("int",), "I16": ("short",), "I8": ("char",), "U8": ("byte",)}.get(f"{letter}{bits}", ())
     return DType(
-        f"{letter}{bits}", f"{word}{bits}", f"{word}{bits}", "signed" if signed else "unsigned", bits, largest=largest, aliases=extra
+        f"{letter}{bits}",
+        f"{word}{bits}",
+        f"{word}{bits}",
+        "signed" if signed else "unsigned",
+        bits,
+        largest=largest,
+        aliases=extra,
     )
 
 
@@ -107,10 +113,7 @@ ALL: Final = (
 )  # fmt: skip
 BY_NAME: Final = {dtype.name: dtype for dtype in ALL}
 _BY_ALIAS: Final = {
-    alias.lower(): dtype
-    for dtype in ALL
-    for alias in (dtype.name, dtype.short, dtype.torch, *dtype.aliases)
-    if alias
+    alias.lower(): dtype for dtype in ALL for alias in (dtype.name, dtype.short, dtype.torch, *dtype.aliases) if alias
 } | {alias.replace("fp", "f").lower(): dtype for dtype in ALL for alias in (dtype.short,) if alias.startswith("fp")}
 USUAL: Final = (F16, BF16, F32)
 """The dtypes people ask a pipeline for, in the order of how often they do."""

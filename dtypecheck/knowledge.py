@@ -2,7 +2,7 @@
 
 A row is an array-of-tables entry, `[[AutoencoderKL]]`, whose header is what it is looked up by. Several rows may share a
 header. A file is cut at its headers as text and only the wanted rows are parsed, so that a scan stays light. The price: a
-table inside a row is written inline, `{...}`, and no line of a long text begins with `[[`.
+table inside a row is written inline, `{...}`, a header without blanks, and no line of a long text begins with `[[`.
 """
 
 from __future__ import annotations

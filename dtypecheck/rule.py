@@ -58,10 +58,27 @@ class Rule:
         fix: Fix | None = None,
         alternatives: tuple[str, ...] = (),
         source: str = "",
+        component: str = "",
     ) -> Finding:
-        """A finding of this rule. source: the text it stands on, for the fingerprint (default: none, place and code do)."""
+        """A finding of this rule. source: the text it stands on, for the fingerprint (default: none, place and code do).
+
+        component: the one it is about, where the subject is a pipeline.
+        """
         worst = severity or self.severity
-        return Finding(self.code, self.name, worst, where, message, against, because, says, fix, alternatives, source=source)
+        return Finding(
+            self.code,
+            self.name,
+            worst,
+            where,
+            message,
+            against,
+            because,
+            says,
+            fix,
+            alternatives,
+            source=source,
+            component=component,
+        )
 
 
 def _wanted(rule: type[Rule]) -> tuple[type, ...]:

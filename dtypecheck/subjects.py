@@ -375,7 +375,6 @@ class Pipeline:
         """The component of that name."""
         return next((component for component in self.components if component.name == name), None)
 
-
     def light(self) -> Pipeline:
         """The same without the columns of its headers: what a report keeps."""
 

@@ -1,13 +1,13 @@
 """Rule examples as files: model directories in a ten-line text notation, built in memory; for plugin authors too.
 
-    $ --dtype float16 --variant fp16                      what is asked for (the options of scan)
-    vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
-    vae/model.safetensors: a.weight F16 4x4; b F32 2      a weight file: key, dtype, shape (`-` for a scalar)
-    vae/model.safetensors: a.weight F16 4x4 | cut 8       the same, 8 bytes short (`| add 3`: 3 bytes too long)
-    vae/model.safetensors: lfs 1234                       a Git-LFS pointer
-    note.onnx: text "any JSON text"                       the text itself
-    vae/model.bin: calls os.system                        a torch file whose pickle calls that when it is loaded
-    vae/model.bin: unreadable Permission denied           a file that gives this error
+$ --dtype float16 --variant fp16                      what is asked for (the options of scan)
+vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
+vae/model.safetensors: a.weight F16 4x4; b F32 2      a weight file: key, dtype, shape (`-` for a scalar)
+vae/model.safetensors: a.weight F16 4x4 | cut 8       the same, 8 bytes short (`| add 3`: 3 bytes too long)
+vae/model.safetensors: lfs 1234                       a Git-LFS pointer
+note.onnx: text "any JSON text"                       the text itself
+vae/model.bin: calls os.system                        a torch file whose pickle calls that when it is loaded
+vae/model.bin: unreadable Permission denied           a file that gives this error
 """
 
 from __future__ import annotations

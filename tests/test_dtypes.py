@@ -86,7 +86,21 @@ VALUES = {dtype: finite(dtype) for dtype in SMALL}
 
 
 def test_a_word_that_names_no_dtype_is_none() -> None:
-    for word in ("", " ", "auto", "float17", "fp-16", "torch.", "torch", "f", "16", "none", "halff", "nf4", "float16,vae=float32"):
+    for word in (
+        "",
+        " ",
+        "auto",
+        "float17",
+        "fp-16",
+        "torch.",
+        "torch",
+        "f",
+        "16",
+        "none",
+        "halff",
+        "nf4",
+        "float16,vae=float32",
+    ):
         assert parse(word) is None, word
 
 
@@ -186,7 +200,9 @@ def test_largest_and_smallest_are_among_all_values(dtype: DType) -> None:
 
 @pytest.mark.parametrize("holder", SMALL, ids=str)
 def test_a_narrow_float_holds_another_exactly_when_it_has_each_of_its_values(holder: DType) -> None:
-    wrong = {held.name: VALUES[held] <= VALUES[holder] for held in SMALL if (VALUES[held] <= VALUES[holder]) != can_hold(holder, held)}
+    wrong = {
+        held.name: VALUES[held] <= VALUES[holder] for held in SMALL if (VALUES[held] <= VALUES[holder]) != can_hold(holder, held)
+    }
     assert wrong == {}
 
 
@@ -199,7 +215,9 @@ def test_a_cast_in_torch_gives_every_value_back_exactly_when_it_can_be_held(hold
     assert bool((back == values.to(torch.float64)).all()) == can_hold(holder, held)
 
 
-@pytest.mark.parametrize("holder", [d for d in KNOWN_TO_TORCH if d.kind in ("float", "signed", "unsigned") and d is not F4], ids=str)
+@pytest.mark.parametrize(
+    "holder", [d for d in KNOWN_TO_TORCH if d.kind in ("float", "signed", "unsigned") and d is not F4], ids=str
+)
 @pytest.mark.parametrize("held", [I8, U8, I16, U16], ids=str)
 def test_every_value_of_a_short_integer_comes_back_exactly_when_it_can_be_held(holder: DType, held: DType) -> None:
     info = torch.iinfo(of_torch(held))
@@ -212,7 +230,8 @@ def test_every_value_of_a_short_integer_comes_back_exactly_when_it_can_be_held(h
     ("holder", "held", "holds"),
     [
         (F64, F32, True), (F32, F64, False), (F64, I32, True), (F32, I32, False), (F64, I64, False), (I64, U64, False),
-        (I64, F16, False), (U8, BOOL, True), (F16, BOOL, True), (BOOL, U8, False), (F8_E8M0, BOOL, False), (F8_E8M0, F8_E8M0, True),
+        (I64, F16, False), (U8, BOOL, True), (F16, BOOL, True), (BOOL, U8, False), (F8_E8M0, BOOL, False),
+        (F8_E8M0, F8_E8M0, True),
         (C64, F32, True), (C64, F64, False), (C128, C64, True), (C64, C128, False), (F64, C64, False), (C64, I64, False),
         (F32, BF16, True), (F32, F16, True), (F16, BF16, False), (BF16, F16, False), (F16, F6_E3M2, True), (F32, F4, True),
         (U64, I8, False), (I16, U8, True), (I8, U8, False),

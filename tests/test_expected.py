@@ -11,20 +11,12 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 sys.path.insert(0, str(FIXTURES))
 
 from expect import expected  # noqa: E402
-from lay_out import lay_out  # noqa: E402
 
 CASES = sorted(path.name for path in (FIXTURES / "cases").iterdir() if path.is_dir())
 
 
-@pytest.fixture(scope="session")
-def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("fixtures")
-    lay_out(folder)
-    return folder
-
-
 @pytest.mark.parametrize("name", CASES)
-def test_the_report_of_a_case_is_the_expected_one(name: str, laid_out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(laid_out)
+def test_the_report_of_a_case_is_the_expected_one(name: str, cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cases)
     case = FIXTURES / "cases" / name
     assert expected(case) == (case / "expected.txt").read_text("utf-8")

@@ -47,7 +47,12 @@ def hub_cache(root: Path) -> None:
 
 def test_entries_are_sorted_and_have_posix_names_and_sizes(tmp_path: Path) -> None:
     lay(tmp_path, **{"b": b"12", "a/c.json": b"{}", "a/b/c": b"", "ä.txt": b"1"})
-    assert [(entry.name, entry.size) for entry in Directory(tmp_path).entries()] == [("a/b/c", 0), ("a/c.json", 2), ("b", 2), ("ä.txt", 1)]
+    assert [(entry.name, entry.size) for entry in Directory(tmp_path).entries()] == [
+        ("a/b/c", 0),
+        ("a/c.json", 2),
+        ("b", 2),
+        ("ä.txt", 1),
+    ]
 
 
 def test_folders_named_blobs_or_refs_are_walked_where_there_is_no_hub_cache(tmp_path: Path) -> None:
@@ -159,7 +164,9 @@ def test_a_folder_that_is_gone_is_told_as_the_target_itself(tmp_path: Path) -> N
 def test_a_hub_cache_is_walked_by_its_snapshots_alone(tmp_path: Path) -> None:
     hub_cache(tmp_path / "models--a--b")
     expected = [
-        f"models--a--b/snapshots/{revision}/vae/{name}" for revision in ("rev1", "rev2") for name in ("config.json", "model.safetensors")
+        f"models--a--b/snapshots/{revision}/vae/{name}"
+        for revision in ("rev1", "rev2")
+        for name in ("config.json", "model.safetensors")
     ]
     assert [name for name in names(Directory(tmp_path)) if "no_exist" not in name] == expected
 
@@ -184,7 +191,10 @@ def test_a_target_that_is_itself_called_cache_is_walked(tmp_path: Path) -> None:
 # reading
 
 
-@pytest.mark.parametrize(("start", "length", "wanted"), [(0, None, b"0123456789"), (3, 4, b"3456"), (8, 9, b"89"), (10, 1, b""), (99, None, b""), (0, 0, b"")])
+@pytest.mark.parametrize(
+    ("start", "length", "wanted"),
+    [(0, None, b"0123456789"), (3, 4, b"3456"), (8, 9, b"89"), (10, 1, b""), (99, None, b""), (0, 0, b"")],
+)
 def test_a_directory_one_file_and_a_dict_read_alike(tmp_path: Path, start: int, length: int | None, wanted: bytes) -> None:
     lay(tmp_path, file=b"0123456789")
     for files in (Directory(tmp_path), OneFile(tmp_path / "file"), Memory({"file": b"0123456789"})):
@@ -213,14 +223,38 @@ def test_a_place_is_a_directory_or_a_file_under_the_name_it_was_given(tmp_path: 
 
 @pytest.mark.parametrize(
     ("folder", "name", "wanted"),
-    [("", "a", "a"), ("vae", "a.bin", "vae/a.bin"), ("vae", "./a//b", "vae/a/b"), ("vae", "...", "vae/..."), ("a/b", "c d", "a/b/c d"), ("", "..a", "..a")],
+    [
+        ("", "a", "a"),
+        ("vae", "a.bin", "vae/a.bin"),
+        ("vae", "./a//b", "vae/a/b"),
+        ("vae", "...", "vae/..."),
+        ("a/b", "c d", "a/b/c d"),
+        ("", "..a", "..a"),
+    ],
 )
 def test_a_name_inside_is_made_relative_to_the_root(folder: str, name: str, wanted: str) -> None:
     assert inside(folder, name) == wanted
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "./", "..", "../x", "a/../b", "a/..", "/etc/passwd", "\\x", "a\\..\\b", "C:x", "c:/x", "a\0b", "//host/x", "file:///x"]
+    "name",
+    [
+        "",
+        ".",
+        "./",
+        "..",
+        "../x",
+        "a/../b",
+        "a/..",
+        "/etc/passwd",
+        "\\x",
+        "a\\..\\b",
+        "C:x",
+        "c:/x",
+        "a\0b",
+        "//host/x",
+        "file:///x",
+    ],
 )
 def test_a_name_that_is_no_file_inside_is_refused(name: str) -> None:
     assert inside("vae", name) is None
@@ -228,7 +262,9 @@ def test_a_name_that_is_no_file_inside_is_refused(name: str) -> None:
 
 @given(
     st.sampled_from(["", "vae", "a/b"]),
-    st.one_of(st.text(), st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", ":", "C:", "\0", "~"]), max_size=8).map("/".join)),
+    st.one_of(
+        st.text(), st.lists(st.sampled_from(["..", ".", "", "a", "/", "\\", ":", "C:", "\0", "~"]), max_size=8).map("/".join)
+    ),
 )
 def test_no_name_leaves_the_folder_on_any_system(folder: str, name: str) -> None:
     found = inside(folder, name)

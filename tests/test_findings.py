@@ -21,10 +21,12 @@ def prints(*findings: Finding) -> list[str]:
 @pytest.mark.parametrize(
     ("where", "text"),
     [
-        (Where("a/b.json"), "a/b.json"), (Where("a.json", "/x", 3), "a.json:3"), (Where("w.safetensors", "unet.x"), "w.safetensors unet.x"),
+        (Where("a/b.json"), "a/b.json"),
+        (Where("a.json", "/x", 3), "a.json:3"),
+        (Where("w.safetensors", "unet.x"), "w.safetensors unet.x"),
         (Where("a.json", "", 1), "a.json:1"),
     ],
-)  # fmt: skip
+)
 def test_a_place_reads_as_compilers_write_it(where: Where, text: str) -> None:
     assert str(where) == text
 
@@ -32,17 +34,29 @@ def test_a_place_reads_as_compilers_write_it(where: Where, text: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"message": "other words"}, {"severity": "note"}, {"where": Where("vae/config.json", "/dtype", 99)}, {"against": Where("x")},
-        {"source": "  dtype:\n\tfloat16 "}, {"muted": "known"}, {"name": "renamed"}, {"pipeline": "p", "component": "c"}, {"because": "it hurts"},
+        {"message": "other words"},
+        {"severity": "note"},
+        {"where": Where("vae/config.json", "/dtype", 99)},
+        {"against": Where("x")},
+        {"source": "  dtype:\n\tfloat16 "},
+        {"muted": "known"},
+        {"name": "renamed"},
+        {"pipeline": "p", "component": "c"},
+        {"because": "it hurts"},
     ],
-)  # fmt: skip
+)
 def test_a_fingerprint_survives_other_words_lines_and_blanks(change: dict[str, object]) -> None:
     assert prints(finding()) == prints(finding(**change))
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"code": "DT102"}, {"where": Where("unet/config.json", "/dtype", 3)}, {"where": Where("vae/config.json", "/x", 3)}, {"source": "dtype: float32"}],
+    [
+        {"code": "DT102"},
+        {"where": Where("unet/config.json", "/dtype", 3)},
+        {"where": Where("vae/config.json", "/x", 3)},
+        {"source": "dtype: float32"},
+    ],
 )
 def test_a_fingerprint_differs_by_code_path_place_and_source(change: dict[str, object]) -> None:
     assert prints(finding()) != prints(finding(**change))
@@ -67,12 +81,18 @@ def test_a_muted_finding_keeps_everything_but_its_weight() -> None:
 
 def test_findings_sort_from_the_worst_then_by_code_and_place() -> None:
     mixed = [
-        finding(severity="note", code="DT001"), finding(severity="error", code="DT200"), finding(severity="warning"),
-        finding(severity="error", code="DT100", where=Where("b")), finding(severity="error", code="DT100", where=Where("a", "", 9)),
+        finding(severity="note", code="DT001"),
+        finding(severity="error", code="DT200"),
+        finding(severity="warning"),
+        finding(severity="error", code="DT100", where=Where("b")),
+        finding(severity="error", code="DT100", where=Where("a", "", 9)),
         finding(severity="error", code="DT100", where=Where("a", "", 2)),
-    ]  # fmt: skip
+    ]
     ordered = sorted(mixed, key=lambda found: found.key)
     assert [(f.severity, f.code, str(f.where)) for f in ordered[:4]] == [
-        ("error", "DT100", "a:2"), ("error", "DT100", "a:9"), ("error", "DT100", "b"), ("error", "DT200", "vae/config.json:3"),
-    ]  # fmt: skip
+        ("error", "DT100", "a:2"),
+        ("error", "DT100", "a:9"),
+        ("error", "DT100", "b"),
+        ("error", "DT200", "vae/config.json:3"),
+    ]
     assert [f.severity for f in ordered[4:]] == ["warning", "note"]

@@ -13,7 +13,7 @@ from dtypecheck.api import scan
 from dtypecheck.render.json import document, render
 from dtypecheck.render.options import Look
 from dtypecheck.report import Report
-from tests.test_expected import CASES, laid_out  # noqa: F401
+from tests.test_expected import CASES
 
 jsonschema = pytest.importorskip("jsonschema")
 SCHEMA = json.loads((resources.files("dtypecheck") / "render" / "schema.json").read_text())
@@ -22,10 +22,10 @@ PINNED = ("diffusers==0.42.1", "transformers==5.23.0")
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dtype", [None, "float16,vae=float32"])
-def test_a_fixture_s_report_fits_the_schema(name: str, dtype: str | None, laid_out: Path) -> None:  # noqa: F811
-    if dtype and not (laid_out / name / "vae").is_dir():
+def test_a_fixture_s_report_fits_the_schema(name: str, dtype: str | None, cases: Path) -> None:
+    if dtype and not (cases / name / "vae").is_dir():
         dtype = "float16"
-    report = document(scan(laid_out / name, dtype=dtype, libraries=PINNED))
+    report = document(scan(cases / name, dtype=dtype, libraries=PINNED))
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
     assert report == json.loads(json.dumps(report, allow_nan=False))
 
@@ -42,8 +42,8 @@ def test_the_schema_refuses_a_report_without_a_key() -> None:
     assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(report)
 
 
-def test_parameters_and_bytes_of_sdxl_are_those_of_the_published_model(laid_out: Path) -> None:  # noqa: F811
-    report = document(scan(laid_out / "sdxl", dtype="float16,vae=float32", libraries=PINNED))
+def test_parameters_and_bytes_of_sdxl_are_those_of_the_published_model(cases: Path) -> None:
+    report = document(scan(cases / "sdxl", dtype="float16,vae=float32", libraries=PINNED))
     components = {component["name"]: component for component in report["pipelines"][0]["components"]}
     assert components["unet"]["loads_as"] == {"F16": 2_567_463_684}
     assert components["vae"]["loads_as"] == {"F32": 83_653_863}
@@ -52,8 +52,8 @@ def test_parameters_and_bytes_of_sdxl_are_those_of_the_published_model(laid_out:
     assert report["pipelines"][0]["requests"]["float16"]["vae"] == {"F16": 83_653_863}
 
 
-def test_rendering_writes_one_document_without_nan(laid_out: Path) -> None:  # noqa: F811
+def test_rendering_writes_one_document_without_nan(cases: Path) -> None:
     out = io.StringIO()
-    render(scan(laid_out / "bert-f32", libraries=PINNED), out, Look())
+    render(scan(cases / "bert-f32", libraries=PINNED), out, Look())
     assert json.loads(out.getvalue())["version"] == 1
     assert "NaN" not in out.getvalue()

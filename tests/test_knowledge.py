@@ -10,7 +10,7 @@ import pytest
 
 from dtypecheck.knowledge import Knowledge, Table, folder
 
-TEXT = '''
+TEXT = """
 # A comment with [[NoHeader]] in it
 [[Alpha]]
 why = "first"   # [[not a header]]
@@ -29,7 +29,7 @@ inner = { a = 1, b = [2, 3] }
 
 [[spaced]]
 text = "[[Beta]]"
-'''
+"""
 
 
 def known(tmp_path: Path, **tables: str) -> Knowledge:
@@ -63,7 +63,7 @@ def test_a_missing_file_and_a_missing_header_have_no_rows(tmp_path: Path) -> Non
 
 def test_the_rows_of_a_later_folder_come_after_and_its_keys_win(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
-    for place, text in ((first, '[[X]]\na = 1\nb = 1\n[[Y]]\na = 1\n'), (second, '[[Z]]\na = 2\n[[X]]\nb = 2\nc = 2\n')):
+    for place, text in ((first, "[[X]]\na = 1\nb = 1\n[[Y]]\na = 1\n"), (second, "[[Z]]\na = 2\n[[X]]\nb = 2\nc = 2\n")):
         place.mkdir()
         (place / "t.toml").write_text(text)
     found = Knowledge((first, second))
@@ -94,7 +94,7 @@ def test_the_lines_of_a_long_array_are_no_headers(tmp_path: Path) -> None:
 
 
 def test_windows_line_ends_and_umlauts_are_read(tmp_path: Path) -> None:
-    (tmp_path / "t.toml").write_bytes("[[Ä]]\r\nwhy = \"größe\"\r\n[[B]]\r\na = 1\r\n".encode())
+    (tmp_path / "t.toml").write_bytes('[[Ä]]\r\nwhy = "größe"\r\n[[B]]\r\na = 1\r\n'.encode())
     found = Knowledge((tmp_path,))
     assert found.rows("t", "Ä") == ({"why": "größe"},)
     assert found.rows("t", "B") == ({"a": 1},)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_expected import laid_out  # noqa: F401
-
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"`(dtypecheck [^`]+)`", README.split("## Which command")[1].split("## What it says")[0])
@@ -23,18 +21,18 @@ def dtypecheck(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_table_runs(command: str, laid_out: Path, tmp_path: Path) -> None:  # noqa: F811
-    (tmp_path / "MODEL").symlink_to(laid_out / "sdxl")
-    (tmp_path / "lora.safetensors").symlink_to(next((laid_out / "lora-sdxl").glob("*.safetensors")))
+def test_every_command_of_the_table_runs(command: str, cases: Path, tmp_path: Path) -> None:
+    (tmp_path / "MODEL").symlink_to(cases / "sdxl")
+    (tmp_path / "lora.safetensors").symlink_to(next((cases / "lora-sdxl").glob("*.safetensors")))
     done = dtypecheck(shlex.split(command)[1:], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
 
 
-def test_the_picture_is_what_is_printed(laid_out: Path) -> None:  # noqa: F811
+def test_the_picture_is_what_is_printed(cases: Path) -> None:
     picture = re.search(r"```console\n\$ (dtypecheck scan .+)\n([\s\S]+?)```", README)
     assert picture
-    done = dtypecheck([*shlex.split(picture[1])[1:], "--output-format", "terminal"], laid_out)
+    done = dtypecheck([*shlex.split(picture[1])[1:], "--output-format", "terminal"], cases)
     assert done.returncode == 1
     assert [line.rstrip() for line in done.stdout.splitlines()] == picture[2].splitlines()
 
@@ -53,11 +51,11 @@ def test_there_is_exactly_one_test_command() -> None:
     assert README.count("\npip install -e \".[test]\" && pytest\n") == 1
 
 
-def test_the_python_example_runs(laid_out: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_the_python_example_runs(cases: Path, tmp_path: Path) -> None:
     code = re.search(r"```python\n([\s\S]+?)```", README)
     assert code
     (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "models").symlink_to(laid_out)
+    (tmp_path / "build" / "models").symlink_to(cases)
     done = subprocess.run([sys.executable, "-c", code[1]], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
     assert "error DT110 vae/diffusion_pytorch_model.safetensors" in done.stdout
 

@@ -77,7 +77,13 @@ def test_a_check_that_wants_no_subject_is_refused_and_not_registered(registry: d
 def test_a_finding_of_a_rule_carries_its_code_name_and_severity() -> None:
     kind = ALL[0]
     found = kind().finding(Where("a"), "words", because="why", fix=Fix("do it"))
-    assert (found.code, found.name, found.severity, found.message, found.because) == (kind.code, kind.name, kind.severity, "words", "why")
+    assert (found.code, found.name, found.severity, found.message, found.because) == (
+        kind.code,
+        kind.name,
+        kind.severity,
+        "words",
+        "why",
+    )
     assert kind().finding(Where("a"), "words", severity="note").severity == "note"
 
 

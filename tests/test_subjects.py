@@ -54,11 +54,17 @@ def test_a_stock_counts_tensors_parameters_and_bytes_the_most_bytes_first() -> N
 @pytest.mark.parametrize(
     ("tensors", "main"),
     [
-        ([], None), ([("a", U8, (9,))], None), ([("a", F16, (4,)), ("b", F32, (3,))], F16), ([("a", F16, (3,)), ("b", F32, (4,))], F32),
-        ([("a", F16, (3,)), ("b", F32, (3,))], F32), ([("a", I64, (99,)), ("b", BF16, (1,))], BF16),
+        ([], None),
+        ([("a", U8, (9,))], None),
+        ([("a", F16, (4,)), ("b", F32, (3,))], F16),
+        ([("a", F16, (3,)), ("b", F32, (4,))], F32),
+        ([("a", F16, (3,)), ("b", F32, (3,))], F32),
+        ([("a", I64, (99,)), ("b", BF16, (1,))], BF16),
     ],
-)  # fmt: skip
-def test_the_main_dtype_is_that_of_most_floating_parameters(tensors: list[tuple[str, DType, tuple[int, ...]]], main: DType | None) -> None:
+)
+def test_the_main_dtype_is_that_of_most_floating_parameters(
+    tensors: list[tuple[str, DType, tuple[int, ...]]], main: DType | None
+) -> None:
     assert weights(file("m", *tensors)).main is main
 
 
@@ -66,7 +72,9 @@ def test_a_weight_set_adds_its_files_and_stands_at_its_index() -> None:
     both = weights(ONE, TWO, index="unet/model.safetensors.index.json")
     assert both.nbytes == 32 + 32 + 4
     assert both.where == Where("unet/model.safetensors.index.json")
-    assert [(f.path, t.key) for f, t in both.tensors()] == [("unet/a.safetensors", k) for k in "xyz"] + [("unet/b.safetensors", k) for k in "vw"]
+    assert [(f.path, t.key) for f, t in both.tensors()] == [("unet/a.safetensors", k) for k in "xyz"] + [
+        ("unet/b.safetensors", k) for k in "vw"
+    ]
     assert (weights(ONE).where, weights().where, weights().main) == (Where("unet/a.safetensors"), Where(""), None)
 
 
@@ -80,10 +88,19 @@ def test_a_components_place_is_its_config_else_its_weights_else_its_folder() -> 
     bare = Component("unet", "unet", None, "diffusers", "denoiser")
     assert bare.where == Where("unet")
     assert Component("unet", "unet", None, "diffusers", "denoiser", sets=(weights(ONE),)).where == Where("unet/a.safetensors")
-    assert Component("unet", "unet", None, "diffusers", "denoiser", Config("unet/config.json", {}), (weights(ONE),)).where == Where("unet/config.json")
-    assert [Component(n, p, k, "", "").label for n, p, k in (("a", "b", "c"), ("", "b", "c"), ("", "", "c"), ("", "", None))] == ["a", "b", "c", "model"]
+    assert Component(
+        "unet", "unet", None, "diffusers", "denoiser", Config("unet/config.json", {}), (weights(ONE),)
+    ).where == Where("unet/config.json")
+    assert [Component(n, p, k, "", "").label for n, p, k in (("a", "b", "c"), ("", "b", "c"), ("", "", "c"), ("", "", None))] == [
+        "a",
+        "b",
+        "c",
+        "model",
+    ]
     assert bare.loads() == Load(None)
-    loaded = Component("unet", "unet", None, "diffusers", "denoiser", load=Load(F16, counts={F16: 3, F32: 2}, chosen=weights(ONE)))
+    loaded = Component(
+        "unet", "unet", None, "diffusers", "denoiser", load=Load(F16, counts={F16: 3, F32: 2}, chosen=weights(ONE))
+    )
     assert (loaded.loads().nbytes, loaded.loaded_from) == (14, Where("unet/a.safetensors", "unet"))
     assert bare.loaded_from == bare.where
 
@@ -114,10 +131,16 @@ def test_a_light_pipeline_holds_no_columns_and_no_config_but_the_same_counts() -
 
 
 def test_a_request_answers_for_each_component_and_reads_as_typed() -> None:
-    request = Request({"": F16, "vae": F32}, libraries=(("diffusers", "0.42.1", "installed"), ("transformers", "5.0.0rc1", "asked for")))
+    request = Request(
+        {"": F16, "vae": F32}, libraries=(("diffusers", "0.42.1", "installed"), ("transformers", "5.0.0rc1", "asked for"))
+    )
     assert (request.dtype_for("vae"), request.dtype_for("unet"), Request().dtype_for("unet")) == (F32, F16, None)
     assert (str(request), str(Request()), str(Request({"": BF16}))) == ("fp16, vae=fp32", "no dtype", "bf16")
-    assert (request.version("diffusers"), request.version("transformers"), request.version("torch")) == ((0, 42, 1), (5, 0, 0), ())
+    assert (request.version("diffusers"), request.version("transformers"), request.version("torch")) == (
+        (0, 42, 1),
+        (5, 0, 0),
+        (),
+    )
 
 
 def test_a_pointer_escapes_what_rfc_6901_escapes() -> None:

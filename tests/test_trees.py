@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,16 +29,9 @@ SOUND = {
 }
 
 
-@pytest.fixture(scope="module")
-def trees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("trees")
-    subprocess.run([sys.executable, str(DATA / "make_tree.py"), str(folder)], check=True)
-    yield folder
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_every_header_with_a_certain_label_has_the_dtypes_of_its_label(name: str, trees: Path) -> None:
-    report = scan(trees / name, libraries=PINNED)
+def test_every_header_with_a_certain_label_has_the_dtypes_of_its_label(name: str, shared_tree: Path) -> None:
+    report = scan(shared_tree / name, libraries=PINNED)
     found = {file.path: {dtype.name: count for dtype, count in file.dtypes.items()} for file in report.files}
     labels = [row for row in json.loads((DATA / "headers/INDEX.json").read_text()) if row["repo"] == name and not row["uncertain"]]
     for row in labels:
@@ -49,21 +39,21 @@ def test_every_header_with_a_certain_label_has_the_dtypes_of_its_label(name: str
 
 
 @pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name, dtypes in SOUND.items() for dtype in dtypes])
-def test_a_model_loaded_as_its_authors_publish_it_has_no_error(name: str, dtype: str | None, trees: Path) -> None:
-    report = scan(trees / name, dtype=dtype, libraries=PINNED)
+def test_a_model_loaded_as_its_authors_publish_it_has_no_error(name: str, dtype: str | None, shared_tree: Path) -> None:
+    report = scan(shared_tree / name, dtype=dtype, libraries=PINNED)
     assert [finding.message for finding in report.counted if finding.severity == "error"] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_component_without_weights_is_told_once(name: str, trees: Path) -> None:
-    told = Counter((f.pipeline, f.where.at) for f in scan(trees / name, libraries=PINNED).findings if f.code == "DT011")
+def test_a_component_without_weights_is_told_once(name: str, shared_tree: Path) -> None:
+    told = Counter((f.pipeline, f.where.at) for f in scan(shared_tree / name, libraries=PINNED).findings if f.code == "DT011")
     assert all(count == 1 for count in told.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_every_usual_request_gives_a_verdict(name: str, dtype: str, trees: Path) -> None:
-    report = scan(trees / name, dtype=dtype, libraries=PINNED)
+def test_every_usual_request_gives_a_verdict(name: str, dtype: str, shared_tree: Path) -> None:
+    report = scan(shared_tree / name, dtype=dtype, libraries=PINNED)
     wanted = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}[dtype]
     for pipeline in report.pipelines:
         for component in pipeline.components:

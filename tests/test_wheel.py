@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_expected import laid_out  # noqa: F401
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -34,7 +32,7 @@ def test_the_wheel_holds_every_row_and_the_schema(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "fixtures/", "rules/"))]
 
 
-def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, laid_out: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, cases: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=False, system_site_packages=True)
     python = tmp_path / "venv" / "bin" / "python"
     site = subprocess.run(
@@ -47,7 +45,7 @@ def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, laid_out: Pa
     program += "import dtypecheck; print(dtypecheck.__file__, file=sys.stderr); from dtypecheck.cli import main; main()"
     arguments = ["scan", "sdxl", "--dtype", "float16,vae=float32", "--lib", "diffusers==0.42.1", "--lib", "transformers==5.23.0"]
     done = subprocess.run(
-        [python, "-I", "-c", program, *arguments, "--output-format", "json"], cwd=laid_out, capture_output=True, text=True, env=environment
+        [python, "-I", "-c", program, *arguments, "--output-format", "json"], cwd=cases, capture_output=True, text=True, env=environment
     )
     assert str(tmp_path) in done.stderr
     assert done.returncode == 1, done.stderr

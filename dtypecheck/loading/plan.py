@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from ..dtypes import BF16, F16, F32, I32, U8, DType
+from ..dtypes import BF16, F8_E4M3, F16, F32, I32, U8, DType
 from ..findings import Where
 from ..knowledge import Knowledge
 from ..subjects import Claim, Component, Load, Pipeline, Request, WeightSet
@@ -40,7 +39,7 @@ def with_dtypes(pipeline: Pipeline, dtypes: Mapping[str, DType], known: Knowledg
 def parameter_dtype(component: Component, key: str, stored: DType, request: Request, known: Knowledge) -> DType:
     """The dtype that one parameter has after loading, by its key and stored dtype. Integers and packed weights stay as stored."""
     load = component.loads()
-    if load.dtype is None or not _is_cast(component, key, stored):
+    if load.dtype is None or not _is_cast(component, key, stored, request):
         return stored
     names = keep_list(component, load.dtype, request, known)
     return F32 if names and matcher(component, names, request).search(key) else load.dtype
@@ -55,9 +54,8 @@ def _load(component: Component, request: Request, pipeline: Pipeline, known: Kno
         failure = f"without a dtype it would be built in {claim.dtype.short}, in which torch builds no module"
         return Load(None, claim, failure=failure, raises="TypeError")
     names = () if _islands_lost(component, request) else keep_list(component, claim.dtype, request, known)
-    counts, kept = _counts(component, choice.chosen, claim.dtype, matcher(component, names, request) if names else None)
-    packed = choice.chosen.nbytes if component.quantised else None
-    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant, packed=packed)
+    counts, kept = _counts(component, choice.chosen, claim.dtype, names, request)
+    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant)
 
 
 def _islands_lost(component: Component, request: Request) -> bool:
@@ -98,26 +96,30 @@ def _first(chosen: WeightSet) -> Claim | None:
     return Claim(found.dtype, Where(file.path, found.key), "stores") if file and found else None
 
 
-def _is_cast(component: Component, key: str, stored: DType) -> bool:
-    """True for what a loader casts: floating tensors; of a packed component only those that are not part of the packing."""
-    if not stored.is_float:
+def _is_cast(component: Component, key: str, stored: DType, request: Request) -> bool:
+    """True for what a loader casts: floating tensors; of a packed component only those that are not part of the packing.
+
+    transformers 4 leaves float8_e4m3fn as it is stored, whatever is asked for. source: 4.57.6 modeling_utils.py:648
+    """
+    if stored is F8_E4M3 and component.family == "transformers" and request.version("transformers") < (5,):
         return False
     if component.quantised is None:
-        return True
+        return stored.is_float
     return stored.is_wide and not key.endswith(_PACKED)
 
 
 def _counts(
-    component: Component, chosen: WeightSet, dtype: DType, kept_keys: re.Pattern[str] | None
+    component: Component, chosen: WeightSet, dtype: DType, names: tuple[str, ...], request: Request
 ) -> tuple[dict[DType, int], int]:
-    """Parameters by dtype after loading, and how many of them the keep list holds in float32."""
+    """Parameters by dtype after loading, and how many of them the keep list `names` holds in float32."""
     counts: dict[DType, int] = {}
     kept = 0
-    if component.quantised is None and kept_keys is None:
+    if component.quantised is None and not names:
         for stored, amount in chosen.stock.items():
-            final = dtype if stored.is_float else stored
+            final = dtype if _is_cast(component, "", stored, request) else stored
             counts[final] = counts.get(final, 0) + amount.parameters
     else:
+        kept_keys = matcher(component, names, request) if names else None
         for _, tensor in chosen.tensors():
             key, elements = tensor.key, tensor.elements
             final = tensor.dtype
@@ -125,7 +127,7 @@ def _counts(
                 continue
             if component.quantised and not tensor.dtype.is_wide:
                 elements *= _packing(component.quantised.method, tensor.dtype)
-            elif tensor.dtype.is_float:
+            elif _is_cast(component, key, tensor.dtype, request):
                 held = kept_keys is not None and kept_keys.search(key) is not None
                 kept += elements * held
                 final = F32 if held else dtype

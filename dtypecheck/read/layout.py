@@ -20,7 +20,9 @@ from .single import components as split
 from .single import recognise, rest
 from .weights import read_safetensors
 
-READERS: Final = {".safetensors": "safetensors", ".gguf": "gguf"} | dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".th"), "pickled")
+READERS: Final = {".safetensors": "safetensors", ".gguf": "gguf"} | dict.fromkeys(
+    (".bin", ".pt", ".pth", ".ckpt", ".th"), "pickled"
+)
 """The formats that are read, by suffix."""
 FOREIGN: Final = {
     ".onnx": "an ONNX graph",
@@ -33,7 +35,9 @@ FOREIGN: Final = {
     ".mlmodel": "a Core ML model",
 }
 _CHECKED_JSON: Final = re.compile(r"(.*config|model_index|special_tokens_map|.*\.index(\..+)?)\.json")
-_NO_MODEL: Final = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|trainer_state)\.(bin|pt|pth)")
+_NO_MODEL: Final = re.compile(
+    r"(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|trainer_state)\.(bin|pt|pth)"
+)
 _KEPT_BLOBS: Final = 64
 
 
@@ -134,7 +138,9 @@ class Reader:
                 continue
             place = inside(folder.path, name)
             if place is None or "/" in name:
-                self.problems.append(Problem(PATH_ESCAPE, index.where(name), f"the component {name!r} is no folder of this pipeline"))
+                self.problems.append(
+                    Problem(PATH_ESCAPE, index.where(name), f"the component {name!r} is no folder of this pipeline")
+                )
                 continue
             taken.add(place)
             role = "denoiser" if name in row.get("denoisers", ()) else self._role(name, value[1])
@@ -152,11 +158,21 @@ class Reader:
         self.problems += found.problems
         foreign = self._foreign(folder)
         if not found.sets and not foreign and not found.problems and not self._broken(path):
-            detail = f"{name}: no weights in {path}/" if folder.entries else f"{name}: model_index.json names it, there is no folder {path}/"
+            detail = (
+                f"{name}: no weights in {path}/"
+                if folder.entries
+                else f"{name}: model_index.json names it, there is no folder {path}/"
+            )
             self.problems.append(Problem(WEIGHTS_MISSING, index.where(name), detail, Where(path)))
         self._check_json(folder, found.used)
         declared_as = config.data if config else {}
-        family = named[0] if named[0] in ("diffusers", "transformers") else "diffusers" if "_class_name" in declared_as else "transformers"
+        family = (
+            named[0]
+            if named[0] in ("diffusers", "transformers")
+            else "diffusers"
+            if "_class_name" in declared_as
+            else "transformers"
+        )
         made = self._made(name, path, named[1], family or "diffusers", role, config, tuple(found.sets))
         undotted = tuple(name for name in sorted({*folder.entries, *self._inside.get(path, ())}) if "." not in name)
         return replace(made, undotted=undotted)
@@ -202,7 +218,9 @@ class Reader:
         for name in names:
             what = FOREIGN.get(_suffix(name), "an OpenVINO model")
             if not name.endswith(".xml"):
-                self.problems.append(Problem(NOT_UNDERSTOOD, Where(folder.entries[name].name), f"{what}: its dtypes were not looked at"))
+                self.problems.append(
+                    Problem(NOT_UNDERSTOOD, Where(folder.entries[name].name), f"{what}: its dtypes were not looked at")
+                )
         return bool(names)
 
     def _role(self, name: str, klass: str | None) -> str:
@@ -210,7 +228,9 @@ class Reader:
         for role, row in rows:
             if any(re.fullmatch(rf"(prior_|decoder_)?({pattern})(_\w+)?", name) for pattern in row.get("names", ())):
                 return role
-        return next((role for role, row in rows if klass and any(re.fullmatch(p, klass) for p in row.get("classes", ()))), "other")
+        return next(
+            (role for role, row in rows if klass and any(re.fullmatch(p, klass) for p in row.get("classes", ()))), "other"
+        )
 
     def _lone(self, folder: _Folder) -> Iterator[Reading]:
         """A folder that no model_index names: a component, a transformers model, a PEFT adapter, or loose files."""

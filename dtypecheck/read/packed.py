@@ -33,7 +33,9 @@ def quantised(config: Config | None, sets: Sequence[WeightSet]) -> Quantised | N
         return Quantised(_method(section), where, _compute(config, section))
     if ggml := next((file.path for c in sets for file in c.files if _ggml(file)), None):
         return Quantised("gguf", Where(ggml, "ggml_types"))
-    left = [(file.path, tensor.key) for c in sets for file, tensor in c.tensors() if not tensor.key.endswith((".weight", ".bias"))]
+    left = [
+        (file.path, tensor.key) for c in sets for file, tensor in c.tensors() if not tensor.key.endswith((".weight", ".bias"))
+    ]
     found = ((method, path, key) for method, pattern in _KEYS for path, key in left if pattern.search(key))
     method, path, key = next(found, ("", "", ""))
     return Quantised(method, Where(path, key)) if method else None

@@ -83,7 +83,9 @@ def _add_indexed(
             found.problems.append(Problem(PATH_ESCAPE, at, f"it names {shown(shard)!r}, which is no file of this folder"))
         elif not name.endswith(_WEIGHTS):
             at = content.where("weight_map")
-            found.problems.append(Problem(MISSING_SHARD, at, f"it names {shown(name)!r} as a shard, which is no weight file by its name"))
+            found.problems.append(
+                Problem(MISSING_SHARD, at, f"it names {shown(name)!r} as a shard, which is no weight file by its name")
+            )
         elif name in entries:
             found.used.add(name)
             files.append(weights(entries[name]))

@@ -10,7 +10,6 @@ from typing import Any, Final
 from ..knowledge import Knowledge, Row
 from ..subjects import Component, Config, Tensors, WeightFile, WeightSet
 
-
 PROBED: Final = 30_000
 """Keys that are looked at to recognise a file, spread over all of them; no model that a row describes has that many."""
 
@@ -50,7 +49,9 @@ def _fits(row: Row, text: str, count: int) -> bool:
 def components(file: WeightFile, layout: Layout) -> tuple[Component, ...]:
     """The components that the file's keys split into; a file of one thing is one component."""
     tensors = file.tensors or Tensors()
-    parts: Sequence[Row] = [part for part in layout.row.get("parts", ()) if any(k.startswith(part["prefix"]) for k in tensors.keys)]
+    parts: Sequence[Row] = [
+        part for part in layout.row.get("parts", ()) if any(k.startswith(part["prefix"]) for k in tensors.keys)
+    ]
     taken: dict[str, list[int]] = {}
     others: list[int] = []
     prefixes = [(part["prefix"], part["name"]) for part in parts]
@@ -78,7 +79,9 @@ def rest(file: WeightFile, parts: Sequence[Component]) -> tuple[WeightFile, ...]
 def _part(file: WeightFile, tensors: Tensors, rows: list[int], name: str, row: Mapping[str, Any]) -> Component:
     whole = len(rows) == len(tensors)
     columns = tensors if whole else tensors.take(rows)
-    part = WeightFile(file.path, file.format, file.nbytes, columns.stock(), columns, file.metadata, file.sha256 if whole else None)
+    part = WeightFile(
+        file.path, file.format, file.nbytes, columns.stock(), columns, file.metadata, file.sha256 if whole else None
+    )
     config = Config(file.path, row["config"]) if "config" in row else None
     weights = WeightSet(file.format, name, None, (part,))
     return Component(name, file.path, row.get("klass"), "single-file", row.get("role", "other"), config, (weights,))

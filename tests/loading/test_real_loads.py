@@ -60,6 +60,7 @@ SLOW = [case for case in dict.fromkeys(CROSSED) if case not in DEFAULT]
 OLD_CASES: list[Case] = [
     *DEFAULT,
     *((f"{kind}-{form}", dtypes, None) for kind in tiny.PIPELINES for form in ("bf16", "undeclared-fp16") for dtypes in DTYPES),
+    *((f"{kind}-undeclared-fp8", dtypes, None) for kind in ("sdxl", "wan") for dtypes in DTYPES),
 ]
 
 UNPREDICTABLE = {
@@ -388,7 +389,7 @@ def all_as_planned(cases: list[Case], found: list[Any], folder: Callable[[str], 
 def test_kept_names_are_searched_anywhere_by_transformers_5_and_between_dots_by_4(
     dtypes: str, model_folder: Any, known: Knowledge, old: Old
 ) -> None:
-    """By parameter names: transformers 5 makes one tensor of the experts' gate_proj and up_proj, which no key of the file names."""
+    """By parameter names: transformers 5 makes one tensor of each gate_proj and up_proj, which no key of the file names."""
     path, klass, library = model_folder("ernie-fp16")
     item = wanted(path, klass, library, dtypes)
     for found, libraries in ((real.load(item), ()), (old([item])[0], OLD)):

@@ -48,11 +48,16 @@ def told(content: bytes | str) -> tuple[int | None, str]:
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        ("{}", {}), (" \r\n{}\n\n", {}), ('\ufeff{"a": 1}', {"a": 1}), ('{"a": "=======\\n<<<<<<< x"}', {"a": "=======\n<<<<<<< x"}),
-        ('{"limit": [0.0, Infinity]}', {"limit": [0.0, math.inf]}), ('{"a": "größe"}', {"a": "größe"}), ('{"a": 1, "a": 2}', {"a": 2}),
+        ("{}", {}),
+        (" \r\n{}\n\n", {}),
+        ('\ufeff{"a": 1}', {"a": 1}),
+        ('{"a": "=======\\n<<<<<<< x"}', {"a": "=======\n<<<<<<< x"}),
+        ('{"limit": [0.0, Infinity]}', {"limit": [0.0, math.inf]}),
+        ('{"a": "größe"}', {"a": "größe"}),
+        ('{"a": 1, "a": 2}', {"a": 2}),
         ('{"version": "version https://git-lfs"}', {"version": "version https://git-lfs"}),
     ],
-)  # fmt: skip
+)
 def test_what_the_loaders_read_is_read(content: str, wanted: dict[str, Any]) -> None:
     assert read(content).data == wanted
 
@@ -105,7 +110,7 @@ CONFLICT = '{\n  "a": 1,\n<<<<<<< HEAD\n  "dtype": "float16"\n=======\n  "dtype"
         ("{}".encode("utf-16"), None, "no UTF-8 text at byte 0"),
         ("<html>", 1, "line 1, column 1"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_file_is_told_with_its_line_and_cause(content: bytes | str, line: int | None, words: str) -> None:
     assert told(content)[0] == line
     assert words in told(content)[1]
@@ -129,7 +134,13 @@ def test_a_file_too_large_for_a_config_is_not_read() -> None:
     assert "64,000,001 bytes" in problem.detail
 
 
-@given(st.one_of(st.binary(max_size=40), st.text(max_size=40).map(str.encode), st.text(alphabet='{}[]":,\n<=>a1', max_size=30).map(str.encode)))
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.text(max_size=40).map(str.encode),
+        st.text(alphabet='{}[]":,\n<=>a1', max_size=30).map(str.encode),
+    )
+)
 def test_any_bytes_give_a_config_or_one_problem(content: bytes) -> None:
     config, problem = read_config(Memory({"c": content}), Entry("c", len(content), "c"))
     assert (config is None) != (problem is None)
@@ -187,7 +198,10 @@ def test_a_place_is_a_json_pointer_also_for_keys_with_slashes() -> None:
     assert read('{"a/b": {"~": 1}}').where("a/b", "~").at == "/a~1b/~0"
 
 
-values = st.recursive(st.one_of(st.none(), st.integers(), st.text(max_size=3)), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))  # fmt: skip
+values = st.recursive(
+    st.one_of(st.none(), st.integers(), st.text(max_size=3)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
 
 
 @given(st.dictionaries(st.text(max_size=3), values, min_size=1, max_size=4), st.booleans())

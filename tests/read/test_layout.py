@@ -71,8 +71,17 @@ def component(files: Files) -> Component:
 
 
 W = "a.weight F16 4x4"
+INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.30.0",
+    "vae": ["diffusers", "AutoencoderKL"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "safety_checker": [None, None],
+    "requires_safety_checker": False,
+}
 PIPELINE = f"""
-    model_index.json: {{"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.30.0", "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"], "scheduler": ["diffusers", "DDIMScheduler"], "safety_checker": [null, null], "requires_safety_checker": false}}
+    model_index.json: {json.dumps(INDEX)}
     vae/config.json: {{"_class_name": "AutoencoderKL"}}
     vae/diffusion_pytorch_model.safetensors: {W}
     vae/diffusion_pytorch_model.fp16.safetensors: {W}
@@ -92,8 +101,9 @@ def test_a_pipeline_is_its_components_that_hold_weights() -> None:
     assert problems(files) == []
     assert (pipeline.path, pipeline.klass, pipeline.kind) == (".", "StableDiffusionPipeline", "pipeline")
     assert [(c.name, c.path, c.klass, c.family, c.role) for c in pipeline.components] == [
-        ("vae", "vae", "AutoencoderKL", "diffusers", "vae"), ("text_encoder", "text_encoder", "CLIPTextModel", "transformers", "text_encoder"),
-    ]  # fmt: skip
+        ("vae", "vae", "AutoencoderKL", "diffusers", "vae"),
+        ("text_encoder", "text_encoder", "CLIPTextModel", "transformers", "text_encoder"),
+    ]
     assert [sorted(s.variant or "" for s in c.sets) for c in pipeline.components] == [["", "fp16"], [""]]
     declared = [c.declared for c in pipeline.components]
     assert declared[0] is None
@@ -101,9 +111,28 @@ def test_a_pipeline_is_its_components_that_hold_weights() -> None:
     assert (declared[1].dtype, declared[1].where.at, declared[1].by) == (F16, "/torch_dtype", "declares")
 
 
-@pytest.mark.parametrize("value", [None, [None, None], ["diffusers", None], [], ["a"], ["a", "b", "c"], 3, 1.5, True, "text", {"a": ["b", "c"]}, [1, 2], [["a"], ["b"]]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [None, None],
+        ["diffusers", None],
+        [],
+        ["a"],
+        ["a", "b", "c"],
+        3,
+        1.5,
+        True,
+        "text",
+        {"a": ["b", "c"]},
+        [1, 2],
+        [["a"], ["b"]],
+    ],
+)
 def test_values_of_a_model_index_that_are_no_component_are_let_be(value: Any) -> None:
-    files = Memory({"model_index.json": json.dumps({"_class_name": "X", "thing": value, "_private": ["diffusers", "Y"]}).encode()})
+    files = Memory(
+        {"model_index.json": json.dumps({"_class_name": "X", "thing": value, "_private": ["diffusers", "Y"]}).encode()}
+    )
     assert one(files).components == ()
     assert problems(files) == []
 
@@ -111,16 +140,29 @@ def test_values_of_a_model_index_that_are_no_component_are_let_be(value: Any) ->
 @pytest.mark.parametrize("first", [3, None, ["diffusers"], {"a": 1}, 1.5, "my_library", True])
 def test_a_component_of_an_unknown_library_is_of_the_family_its_config_shows(first: Any) -> None:
     contents = {
-        "model_index.json": json.dumps({"_class_name": "X", "unet": [first, "MyNet"], "text_encoder": [first, "MyText"]}).encode(),
-        "unet/config.json": b'{"_class_name": "MyNet"}', "unet/diffusion_pytorch_model.safetensors": shard("a"),
-        "text_encoder/config.json": b"{}", "text_encoder/model.safetensors": shard("a"),
-    }  # fmt: skip
+        "model_index.json": json.dumps(
+            {"_class_name": "X", "unet": [first, "MyNet"], "text_encoder": [first, "MyText"]}
+        ).encode(),
+        "unet/config.json": b'{"_class_name": "MyNet"}',
+        "unet/diffusion_pytorch_model.safetensors": shard("a"),
+        "text_encoder/config.json": b"{}",
+        "text_encoder/model.safetensors": shard("a"),
+    }
     assert [c.family for c in one(Memory(contents)).components] == ["diffusers", "transformers"]
 
 
 @pytest.mark.parametrize(
     ("named", "klass"),
-    [("X", "X"), (["pipeline", "MyPipeline"], "MyPipeline"), ([], None), (None, None), (3, None), ({"a": 1}, None), ([["X"]], None), ([None], None)],
+    [
+        ("X", "X"),
+        (["pipeline", "MyPipeline"], "MyPipeline"),
+        ([], None),
+        (None, None),
+        (3, None),
+        ({"a": 1}, None),
+        ([["X"]], None),
+        ([None], None),
+    ],
 )
 def test_the_class_of_a_pipeline_may_be_a_list_with_its_module(named: Any, klass: str | None) -> None:
     assert one(Memory({"model_index.json": json.dumps({"_class_name": named}).encode()})).klass == klass
@@ -152,7 +194,9 @@ def test_a_pipeline_that_is_a_component_of_another_is_read_as_both() -> None:
 
 def test_a_component_folder_alone_is_a_component() -> None:
     for prefix in ("", "vae/"):
-        files = example(f'{prefix}config.json: {{"_class_name": "AutoencoderKL"}}\n{prefix}diffusion_pytorch_model.safetensors: {W}')
+        files = example(
+            f'{prefix}config.json: {{"_class_name": "AutoencoderKL"}}\n{prefix}diffusion_pytorch_model.safetensors: {W}'
+        )
         pipeline = one(files)
         (part,) = pipeline.components
         assert (pipeline.kind, pipeline.path, pipeline.klass) == ("component", prefix.rstrip("/") or ".", None)
@@ -169,7 +213,9 @@ def test_a_transformers_folder_is_a_model_with_what_its_config_declares(key: str
 
 
 def test_the_newer_key_of_two_declared_dtypes_wins() -> None:
-    part = component(example(f'config.json: {{"model_type": "x", "torch_dtype": "float16", "dtype": "float32"}}\nmodel.safetensors: {W}'))
+    part = component(
+        example(f'config.json: {{"model_type": "x", "torch_dtype": "float16", "dtype": "float32"}}\nmodel.safetensors: {W}')
+    )
     assert part.declared is not None
     assert part.declared.dtype is F32
 
@@ -200,8 +246,11 @@ def test_a_folder_of_several_models_is_each_of_them() -> None:
         """
     )
     assert [(p.path, p.kind) for p in pipelines(files)] == [
-        ("bert", "model"), ("loras/one.safetensors", "adapter"), ("loras/two.safetensors", "adapter"), ("vae", "component"),
-    ]  # fmt: skip
+        ("bert", "model"),
+        ("loras/one.safetensors", "adapter"),
+        ("loras/two.safetensors", "adapter"),
+        ("vae", "component"),
+    ]
     assert problems(files) == []
 
 
@@ -213,7 +262,11 @@ def test_a_peft_folder_is_an_adapter() -> None:
         """
     )
     pipeline = one(files)
-    assert (pipeline.kind, pipeline.path, [c.role for c in pipeline.components]) == ("adapter", "adapter_model.safetensors", ["lora"])
+    assert (pipeline.kind, pipeline.path, [c.role for c in pipeline.components]) == (
+        "adapter",
+        "adapter_model.safetensors",
+        ["lora"],
+    )
     assert problems(files) == []
 
 
@@ -235,7 +288,9 @@ def test_weights_beside_a_model_index_are_single_files_of_their_own() -> None:
 
 
 def test_a_directory_and_a_dict_give_the_same_readings(tmp_path: Path) -> None:
-    files = example("\n".join(f"{folder}/{line.strip()}" for folder in ("a", "a-b", "a.c") for line in PIPELINE.strip().splitlines()))
+    files = example(
+        "\n".join(f"{folder}/{line.strip()}" for folder in ("a", "a-b", "a.c") for line in PIPELINE.strip().splitlines())
+    )
     for entry in files.entries():
         path = tmp_path / entry.name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,7 +300,15 @@ def test_a_directory_and_a_dict_give_the_same_readings(tmp_path: Path) -> None:
 
 
 def test_what_a_training_leaves_behind_is_no_model() -> None:
-    names = ["optimizer.bin", "optimizer.pt", "scheduler.pt", "training_args.bin", "rng_state_0.pth", "random_states_0.pt", "scaler.pt"]
+    names = [
+        "optimizer.bin",
+        "optimizer.pt",
+        "scheduler.pt",
+        "training_args.bin",
+        "rng_state_0.pth",
+        "random_states_0.pt",
+        "scaler.pt",
+    ]
     files = Memory(dict.fromkeys(names, b"no pickle"))
     assert pipelines(files) == []
     assert problems(files) == []
@@ -278,8 +341,9 @@ def test_a_broken_blob_is_told_under_each_of_its_names(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "model.safetensors").symlink_to(f"../../blobs/{blob}")
     assert [(p.kind, p.where.path) for p in problems(Directory(tmp_path))] == [
-        (TRUNCATED, "snapshots/1/model.safetensors"), (TRUNCATED, "snapshots/2/model.safetensors"),
-    ]  # fmt: skip
+        (TRUNCATED, "snapshots/1/model.safetensors"),
+        (TRUNCATED, "snapshots/2/model.safetensors"),
+    ]
 
 
 class Counted:
@@ -311,7 +375,9 @@ def test_a_component_without_weights_is_told_and_a_broken_one_is_not_told_twice(
     index = 'model_index.json: {"_class_name": "X", "unet": ["diffusers", "UNet2DModel"]}\n'
     assert [p.detail for p in problems(example(index + "unet/config.json: {}"))] == ["unet: no weights in unet/"]
     assert kinds(example(index + "unet/diffusion_pytorch_model.safetensors: lfs 99")) == [LFS_POINTER]
-    shards = index + 'unet/diffusion_pytorch_model.safetensors.index.json: {"weight_map": {"a": "gone-00001-of-00001.safetensors"}}'
+    shards = (
+        index + 'unet/diffusion_pytorch_model.safetensors.index.json: {"weight_map": {"a": "gone-00001-of-00001.safetensors"}}'
+    )
     assert kinds(example(shards)) == [MISSING_SHARD]
 
 
@@ -331,7 +397,7 @@ def test_a_component_that_is_no_folder_of_the_pipeline_is_told_and_not_followed(
 
 @pytest.mark.parametrize("suffix", FOREIGN)
 def test_files_of_other_frameworks_are_said_not_to_be_looked_at(suffix: str) -> None:
-    index = '{"_class_name": "OnnxStableDiffusionPipeline", "unet": ["diffusers", "OnnxRuntimeModel"]}'
+    index = '{"_class_name": "OnnxPipeline", "unet": ["diffusers", "OnnxRuntimeModel"]}'
     files = Memory({"model_index.json": index.encode(), f"unet/model{suffix}": b"x"})
     (problem,) = problems(files)
     assert (problem.kind, problem.where.path) == (NOT_UNDERSTOOD, f"unet/model{suffix}")
@@ -345,13 +411,20 @@ def test_an_openvino_model_is_told_once_and_its_bin_not_read_as_a_pickle() -> No
 
 
 def test_flax_weights_beside_torch_weights_do_not_hide_them() -> None:
-    files = example(f'config.json: {{"architectures": ["BertModel"]}}\nmodel.safetensors: {W}\nflax_model.msgpack: text "x"\ntf_model.h5: text "x"')
+    files = example(
+        f'config.json: {{"architectures": ["BertModel"]}}\nmodel.safetensors: {W}\nflax_model.msgpack: text "x"\ntf_model.h5: text ""'
+    )
     assert kinds(files) == [NOT_UNDERSTOOD, NOT_UNDERSTOOD]
     assert component(files).sets[0].main is F16
 
 
 def test_settings_that_loaders_read_are_checked_and_other_json_is_not() -> None:
-    broken = ["scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json", "generation_config.json"]
+    broken = [
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer_config.json",
+        "tokenizer/special_tokens_map.json",
+        "generation_config.json",
+    ]
     others = ["package.json", "tokenizer/vocab.json", "notes/merges.json"]
     index = {"_class_name": "X", "scheduler": ["diffusers", "DDIMScheduler"], "tokenizer": ["transformers", "CLIPTokenizer"]}
     files = Memory({"model_index.json": json.dumps(index).encode(), **dict.fromkeys((*broken, *others), b"{")})
@@ -359,7 +432,13 @@ def test_settings_that_loaders_read_are_checked_and_other_json_is_not() -> None:
 
 
 def test_a_broken_model_index_is_told_once_and_the_folder_is_still_a_pipeline() -> None:
-    files = Memory({"model_index.json": b"{", "vae/config.json": b'{"_class_name": "AutoencoderKL"}', "vae/diffusion_pytorch_model.safetensors": shard("a")})
+    files = Memory(
+        {
+            "model_index.json": b"{",
+            "vae/config.json": b'{"_class_name": "AutoencoderKL"}',
+            "vae/diffusion_pytorch_model.safetensors": shard("a"),
+        }
+    )
     assert kinds(files) == [BROKEN_JSON]
     assert [(p.path, p.kind) for p in pipelines(files)] == [(".", "pipeline"), ("vae", "component")]
 
@@ -400,27 +479,61 @@ def test_a_folder_that_is_a_broken_link_is_told_once_in_any_order(tmp_path: Path
 
 
 def test_files_and_folders_without_a_dot_are_noted_with_the_component() -> None:
-    files = example(PIPELINE + "\n    vae/LICENSE: text \"x\"\n    vae/deep/er/x.txt: text \"x\"\n    vae/dotted.d/x.txt: text \"x\"")
+    files = example(PIPELINE + '\n    vae/LICENSE: text "x"\n    vae/deep/er/x.txt: text "x"\n    vae/dotted.d/x.txt: text "x"')
     assert [c.undotted for c in one(files).components] == [("LICENSE", "deep"), ()]
 
 
 # any tree
 
-names = st.sampled_from([
-    "model_index.json", "config.json", "model.safetensors", "model.fp16.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-    "adapter_model.safetensors", "adapter_config.json", "diffusion_pytorch_model.safetensors", "x.safetensors", "x.gguf", "x.ckpt", "x.onnx",
-    "model-00001-of-00002.safetensors", "LICENSE", "x.SAFETENSORS", "openvino_model.bin",
-])  # fmt: skip
+names = st.sampled_from(
+    [
+        "model_index.json",
+        "config.json",
+        "model.safetensors",
+        "model.fp16.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "diffusion_pytorch_model.safetensors",
+        "x.safetensors",
+        "x.gguf",
+        "x.ckpt",
+        "x.onnx",
+        "model-00001-of-00002.safetensors",
+        "LICENSE",
+        "x.SAFETENSORS",
+        "openvino_model.bin",
+    ]
+)
 scalars = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.just("float16"), st.just("diffusers"), st.just("../x"))
 jsons = st.dictionaries(
-    st.sampled_from(["_class_name", "architectures", "dtype", "weight_map", "metadata", "vae", "unet", "quantization_config", "../x", "", "a/b"]),
-    st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=5),
+    st.sampled_from(
+        [
+            "_class_name",
+            "architectures",
+            "dtype",
+            "weight_map",
+            "metadata",
+            "vae",
+            "unet",
+            "quantization_config",
+            "../x",
+            "",
+            "a/b",
+        ]
+    ),
+    st.recursive(
+        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=5
+    ),
     max_size=4,
 )
 contents = st.one_of(
     st.binary(max_size=30),
     jsons.map(lambda data: json.dumps(data).encode()),
-    st.lists(st.sampled_from(["a.weight", "a.lora_down.weight", "emb_params"]), max_size=2, unique=True).map(lambda keys: shard(*keys)),
+    st.lists(st.sampled_from(["a.weight", "a.lora_down.weight", "emb_params"]), max_size=2, unique=True).map(
+        lambda keys: shard(*keys)
+    ),
 )
 trees = st.dictionaries(st.tuples(st.sampled_from(["", "vae/", "unet/", "a/vae/"]), names).map("".join), contents, max_size=7)
 
@@ -435,7 +548,11 @@ def test_no_tree_raises_and_each_weight_file_is_read_or_told(tree: dict[str, byt
     told = {problem.where.path for r in found for problem in r.problems}
     index = {name.rpartition("/")[0] for name in tree if name.endswith(".index.json")}
     for name in tree:
-        if name.endswith(("x.safetensors", "x.gguf")) and name.rpartition("/")[0] not in index and "model_index.json" not in str(tree):
+        if (
+            name.endswith(("x.safetensors", "x.gguf"))
+            and name.rpartition("/")[0] not in index
+            and "model_index.json" not in str(tree)
+        ):
             assert name in seen | told
 
 
@@ -479,7 +596,9 @@ def test_the_real_model_trees_read_without_an_exception_and_with_true_dtypes(sha
         assert not [finding for finding in report.findings if finding.code in ("DT001", "DT004")], folder
     sure = [record for record in expected(shared_data) if not record["uncertain"]]
     assert len(sure) > 100
-    wrong = {(r["repo"], r["path"]): held.get((r["repo"], r["path"])) for r in sure if held.get((r["repo"], r["path"])) != r["dtypes"]}
+    wrong = {
+        (r["repo"], r["path"]): held.get((r["repo"], r["path"])) for r in sure if held.get((r["repo"], r["path"])) != r["dtypes"]
+    }
     assert wrong == {}
 
 

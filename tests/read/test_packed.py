@@ -19,7 +19,9 @@ from dtypecheck.subjects import Claim, Config, Quantised, Tensors, WeightFile, W
 
 def weights(*keys: str) -> list[WeightSet]:
     tensors = Tensors(keys, [F16] * len(keys), [(2,)] * len(keys))
-    return [WeightSet("safetensors", "model", None, (WeightFile("model.safetensors", "safetensors", 100, tensors.stock(), tensors),))]
+    return [
+        WeightSet("safetensors", "model", None, (WeightFile("model.safetensors", "safetensors", 100, tensors.stock(), tensors),))
+    ]
 
 
 def config(data: dict[str, Any]) -> Config:
@@ -43,7 +45,12 @@ def method(*keys: str) -> str | None:
         ("proj_down.weight", "g_idx.weight", "qzeros.bias", "SCB.weight", "weight_scale.weight", "smooth_factor.bias"),
         ("encoder.layer_scale1.lambda1", "norm.scale", "norm1.scale", "attn.logit_scale", "input_scales", "x.input_scaler"),
         ("a.lora_down.weight", "a.lora_up.weight", "a.alpha", "a.dora_scale"),
-        ("blocks.0.quant_map_size", "quant_state.bitsandbytes__nf4.x", "first_stage_model.quant_conv.weight", "post_quant_conv.bias"),
+        (
+            "blocks.0.quant_map_size",
+            "quant_state.bitsandbytes__nf4.x",
+            "first_stage_model.quant_conv.weight",
+            "post_quant_conv.bias",
+        ),
         ("logit_scale", "text_model.weight_data", "betas", "alphas_cumprod"),
         ("a.g_idx.b", "scb", "a.scb", "b.SCBX"),
     ],
@@ -52,7 +59,10 @@ def test_plain_weights_are_not_packed(keys: tuple[str, ...]) -> None:
     assert method(*keys) is None
 
 
-@pytest.mark.parametrize("data", [{}, {"quantization_config": None}, {"quantization_config": "gptq"}, {"quantization_config": []}, {"quantization": {}}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"quantization_config": None}, {"quantization_config": "gptq"}, {"quantization_config": []}, {"quantization": {}}],
+)
 def test_a_config_that_says_nothing_of_packing_leaves_it_to_the_keys(data: dict[str, Any]) -> None:
     assert quantised(config(data), weights("a.weight")) is None
     found = quantised(config(data), weights("a.qzeros"))
@@ -89,7 +99,9 @@ def test_every_packing_is_known_by_its_keys_in_any_order(name: str, keys: tuple[
 
 
 def test_the_place_is_the_first_key_that_shows_it() -> None:
-    assert quantised(None, weights("a.weight", "a.qzeros", "a.g_idx", "b.g_idx")) == Quantised("gptq", Where("model.safetensors", "a.g_idx"))
+    assert quantised(None, weights("a.weight", "a.qzeros", "a.g_idx", "b.g_idx")) == Quantised(
+        "gptq", Where("model.safetensors", "a.g_idx")
+    )
 
 
 def test_files_whose_columns_were_not_kept_say_nothing() -> None:
@@ -142,11 +154,16 @@ def test_the_older_section_of_compressed_tensors_is_read() -> None:
 @pytest.mark.parametrize(
     ("key", "word", "dtype"),
     [
-        ("bnb_4bit_compute_dtype", "bfloat16", BF16), ("bnb_4bit_compute_dtype", "torch.float16", F16), ("compute_dtype", "float32", F32),
-        ("torch_dtype", "bfloat16", BF16), ("bnb_4bit_compute_dtype", "wide", None), ("bnb_4bit_compute_dtype", None, None),
-        ("compute_dtype", 16, None), ("compute_dtype", ["float16"], None),
+        ("bnb_4bit_compute_dtype", "bfloat16", BF16),
+        ("bnb_4bit_compute_dtype", "torch.float16", F16),
+        ("compute_dtype", "float32", F32),
+        ("torch_dtype", "bfloat16", BF16),
+        ("bnb_4bit_compute_dtype", "wide", None),
+        ("bnb_4bit_compute_dtype", None, None),
+        ("compute_dtype", 16, None),
+        ("compute_dtype", ["float16"], None),
     ],
-)  # fmt: skip
+)
 def test_the_dtype_it_computes_in_is_what_the_config_says(key: str, word: Any, dtype: DType | None) -> None:
     found = quantised(config({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True, key: word}}), [])
     assert found is not None
@@ -157,10 +174,13 @@ def test_the_dtype_it_computes_in_is_what_the_config_says(key: str, word: Any, d
 @pytest.mark.parametrize(
     ("case", "by_config", "by_keys"),
     [
-        ("gptq-llama", "gptq", "gptq"), ("bnb-nf4", "bitsandbytes_4bit", "bitsandbytes_4bit"), ("fp8-scaled", "fbgemm_fp8", "fp8"),
-        ("llama-small", None, None), ("bert-f32", None, None),
+        ("gptq-llama", "gptq", "gptq"),
+        ("bnb-nf4", "bitsandbytes_4bit", "bitsandbytes_4bit"),
+        ("fp8-scaled", "fbgemm_fp8", "fp8"),
+        ("llama-small", None, None),
+        ("bert-f32", None, None),
     ],
-)  # fmt: skip
+)
 def test_the_whole_models_are_told_with_their_config_and_without(
     cases: Path, known: Knowledge, case: str, by_config: str | None, by_keys: str | None
 ) -> None:

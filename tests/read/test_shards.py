@@ -37,7 +37,9 @@ def found(contents: dict[str, bytes], folder: str = "unet") -> Folder:
     def weights(entry: Any) -> WeightFile:
         header = read_safetensors(files, entry)
         tensors = header.tensors
-        return WeightFile(entry.name, header.format, entry.size, tensors.stock() if tensors else {}, tensors, readable=tensors is not None)
+        return WeightFile(
+            entry.name, header.format, entry.size, tensors.stock() if tensors else {}, tensors, readable=tensors is not None
+        )
 
     def config(entry: Any) -> Config | None:
         return read_config(files, entry)[0]
@@ -66,7 +68,13 @@ def test_an_index_with_its_shards_is_one_set_without_a_problem(folder: str) -> N
     prefix = folder + "/" if folder else ""
     assert result.problems == []
     assert result.used == set(WHOLE)
-    assert (chosen.format, chosen.stem, chosen.variant, chosen.spelling, chosen.missing) == ("safetensors", "model", None, "usual", ())
+    assert (chosen.format, chosen.stem, chosen.variant, chosen.spelling, chosen.missing) == (
+        "safetensors",
+        "model",
+        None,
+        "usual",
+        (),
+    )
     assert chosen.index == f"{prefix}model.safetensors.index.json"
     assert [file.path for file in chosen.files] == [prefix + name for name in SHARDS]
     assert [tensor.key for _, tensor in chosen.tensors()] == ["a", "b"]
@@ -98,11 +106,23 @@ def test_single_files_are_known_by_stem_variant_and_format(name: str, key: tuple
 @pytest.mark.parametrize(
     "name",
     [
-        "flux1-dev.safetensors", "model.gguf", "my_model.safetensors", "model_fp16.safetensors", "model.safetensors.bak", "model.fp16.x.y.bin",
-        "model-1-of-2.safetensors", "modelsafetensors", "config.json", "model.index.json", "model.safetensors.json", "optimizer.bin",
-        "model.safetensors.index.json.tmp", "tf_model.h5", "xmodel.safetensors",
+        "flux1-dev.safetensors",
+        "model.gguf",
+        "my_model.safetensors",
+        "model_fp16.safetensors",
+        "model.safetensors.bak",
+        "model.fp16.x.y.bin",
+        "model-1-of-2.safetensors",
+        "modelsafetensors",
+        "config.json",
+        "model.index.json",
+        "model.safetensors.json",
+        "optimizer.bin",
+        "model.safetensors.index.json.tmp",
+        "tf_model.h5",
+        "xmodel.safetensors",
     ],
-)  # fmt: skip
+)
 def test_other_names_are_left_to_others(name: str) -> None:
     assert found({name: shard("a")}) == Folder()
 
@@ -111,17 +131,39 @@ INDEXED = [
     ("model.safetensors.index.json", "model-0000{}-of-00002.safetensors", None, "usual"),
     ("model.safetensors.index.fp16.json", "model.fp16-0000{}-of-00002.safetensors", "fp16", "usual"),
     ("diffusion_pytorch_model.safetensors.index.json", "diffusion_pytorch_model-0000{}-of-00002.safetensors", None, "usual"),
-    ("diffusion_pytorch_model.safetensors.index.fp16.json", "diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors", "fp16", "usual"),
-    ("diffusion_pytorch_model.safetensors.index.fp16.json", "diffusion_pytorch_model-0000{}-of-00002.fp16.safetensors", "fp16", "usual"),
-    ("diffusion_pytorch_model.safetensors.fp16.index.json", "diffusion_pytorch_model-0000{}-of-00002.fp16.safetensors", "fp16", "legacy"),
-    ("diffusion_pytorch_model.fp16.safetensors.index.json", "diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors", "fp16", "unread"),
+    (
+        "diffusion_pytorch_model.safetensors.index.fp16.json",
+        "diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors",
+        "fp16",
+        "usual",
+    ),
+    (
+        "diffusion_pytorch_model.safetensors.index.fp16.json",
+        "diffusion_pytorch_model-0000{}-of-00002.fp16.safetensors",
+        "fp16",
+        "usual",
+    ),
+    (
+        "diffusion_pytorch_model.safetensors.fp16.index.json",
+        "diffusion_pytorch_model-0000{}-of-00002.fp16.safetensors",
+        "fp16",
+        "legacy",
+    ),
+    (
+        "diffusion_pytorch_model.fp16.safetensors.index.json",
+        "diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors",
+        "fp16",
+        "unread",
+    ),
     ("model.fp16.safetensors.index.json", "model-0000{}-of-00002.fp16.safetensors", "fp16", "unread"),
     ("adapter_model.safetensors.index.json", "adapter_model-0000{}-of-00002.safetensors", None, "usual"),
 ]
 
 
 @pytest.mark.parametrize(("name", "pattern", "variant", "spelling"), INDEXED)
-def test_every_spelling_of_an_index_is_known_with_its_variant(name: str, pattern: str, variant: str | None, spelling: str) -> None:
+def test_every_spelling_of_an_index_is_known_with_its_variant(
+    name: str, pattern: str, variant: str | None, spelling: str
+) -> None:
     shards = [pattern.format(1), pattern.format(2)]
     result = found({name: index(dict(zip("ab", shards, strict=True))), shards[0]: shard("a"), shards[1]: shard("b")})
     (chosen,) = result.sets
@@ -130,7 +172,9 @@ def test_every_spelling_of_an_index_is_known_with_its_variant(name: str, pattern
 
 
 @pytest.mark.parametrize(("name", "pattern", "variant", "spelling"), INDEXED)
-def test_shards_that_no_index_names_are_extra_beside_one_with_their_variant(name: str, pattern: str, variant: str, spelling: str) -> None:
+def test_shards_that_no_index_names_are_extra_beside_one_with_their_variant(
+    name: str, pattern: str, variant: str, spelling: str
+) -> None:
     result = found({name: index({"a": pattern.format(1)}), pattern.format(1): shard("a"), pattern.format(2): shard("b")})
     assert len(result.sets) == 1
     problem = only(result.problems)
@@ -141,15 +185,22 @@ def test_shards_that_no_index_names_are_extra_beside_one_with_their_variant(name
 
 
 def test_plain_files_variants_and_indexes_stand_side_by_side() -> None:
-    result = found({**WHOLE, "model.fp16.safetensors": shard("a", "b"), "model.safetensors": shard("a"), "notes.safetensors": shard("x")})
+    result = found(
+        {**WHOLE, "model.fp16.safetensors": shard("a", "b"), "model.safetensors": shard("a"), "notes.safetensors": shard("x")}
+    )
     assert sorted((s.variant or "", s.index or "", len(s.files)) for s in result.sets) == [
-        ("", "", 1), ("", "unet/model.safetensors.index.json", 2), ("fp16", "", 1),
-    ]  # fmt: skip
+        ("", "", 1),
+        ("", "unet/model.safetensors.index.json", 2),
+        ("fp16", "", 1),
+    ]
     assert "notes.safetensors" not in result.used
 
 
 def test_the_dtype_that_an_index_says_is_kept() -> None:
-    says = [found({**WHOLE, "model.safetensors.index.json": index(MAP, dtype=word)}).sets[0].says for word in ("bfloat16", "F16", "wide", 3, None)]
+    says = [
+        found({**WHOLE, "model.safetensors.index.json": index(MAP, dtype=word)}).sets[0].says
+        for word in ("bfloat16", "F16", "wide", 3, None)
+    ]
     assert says == [BF16, F16, None, None, None]
 
 
@@ -187,9 +238,20 @@ def test_an_index_of_another_variant_does_not_take_the_shards() -> None:
 
 
 ESCAPES = [
-    "../x.safetensors", "/etc/passwd", "a/../../x", "..", "C:\\x.safetensors", "C:x.safetensors", "..\\x.safetensors", "a\0.safetensors",
-    "sub/model.safetensors", "", ".", "//host/share.safetensors", "~/../x.safetensors",
-]  # fmt: skip
+    "../x.safetensors",
+    "/etc/passwd",
+    "a/../../x",
+    "..",
+    "C:\\x.safetensors",
+    "C:x.safetensors",
+    "..\\x.safetensors",
+    "a\0.safetensors",
+    "sub/model.safetensors",
+    "",
+    ".",
+    "//host/share.safetensors",
+    "~/../x.safetensors",
+]
 
 
 @pytest.mark.parametrize("name", ESCAPES)

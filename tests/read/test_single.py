@@ -1,10 +1,9 @@
-"""Single files told by their keys: every row of layouts.toml fires, near misses do not, and no tensor is counted twice or lost."""
+"""Single files told by their keys: every row of layouts.toml fires, near misses do not, no tensor is counted twice or lost."""
 
 from __future__ import annotations
 
 import json
 import re
-
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,13 @@ def test_keys_of_no_known_layout_are_plain_weights(known: Knowledge, keys: tuple
 def test_plain_weights_are_one_component_with_the_whole_file(known: Knowledge) -> None:
     file = file_of("a.weight", "b.weight")
     (part,) = split(file, known)
-    assert (part.name, part.klass, part.role, part.family, keys_of(part)) == ("", None, "other", "single-file", ["a.weight", "b.weight"])
+    assert (part.name, part.klass, part.role, part.family, keys_of(part)) == (
+        "",
+        None,
+        "other",
+        "single-file",
+        ["a.weight", "b.weight"],
+    )
     assert part.sets[0].files[0].sha256 == file.sha256
     assert rest(file, (part,)) == ()
 
@@ -121,7 +126,9 @@ def test_an_unread_file_has_no_layout_and_is_left_whole(known: Knowledge) -> Non
 
 
 @pytest.mark.parametrize(("name", "keys"), ROWS, ids=lambda value: value if isinstance(value, str) else value[0])
-def test_every_row_is_recognised_by_its_keys_and_the_first_that_fits_wins(known: Knowledge, name: str, keys: tuple[str, ...]) -> None:
+def test_every_row_is_recognised_by_its_keys_and_the_first_that_fits_wins(
+    known: Knowledge, name: str, keys: tuple[str, ...]
+) -> None:
     layout = recognise(file_of(*keys), known)
     assert (layout.name, layout.kind) == (name, known.row("layouts", name)["kind"])
     assert layout.pipeline == known.row("layouts", name).get("pipeline")
@@ -168,7 +175,10 @@ def test_a_bare_denoiser_is_the_component_the_row_names(known: Knowledge) -> Non
 def test_a_part_knows_no_digest_and_only_its_own_stock(known: Knowledge) -> None:
     file = file_of(UNET, "first_stage_model.x", "first_stage_model.y", "betas", dtypes=[F32, F16, F16, F32])
     parts = {part.name: part for part in split(file, known)}
-    assert {name: {d.name: s.tensors for d, s in part.sets[0].stock.items()} for name, part in parts.items()} == {"unet": {"F32": 1}, "vae": {"F16": 2}}
+    assert {name: {d.name: s.tensors for d, s in part.sets[0].stock.items()} for name, part in parts.items()} == {
+        "unet": {"F32": 1},
+        "vae": {"F16": 2},
+    }
     assert all(part.sets[0].files[0].sha256 is None for part in parts.values())
 
 
@@ -216,7 +226,8 @@ def test_the_checkpoints_of_the_fixtures_split_into_their_components(
 
 
 @pytest.mark.parametrize(
-    ("case", "kind", "dtype"), [("lora-sdxl", "lora", F16), ("lora-flux-diffusers", "lora", BF16), ("textual-inversion", "embedding", F32)]
+    ("case", "kind", "dtype"),
+    [("lora-sdxl", "lora", F16), ("lora-flux-diffusers", "lora", BF16), ("textual-inversion", "embedding", F32)],
 )
 def test_the_adapters_of_the_fixtures_are_adapters(cases: Path, known: Knowledge, case: str, kind: str, dtype: DType) -> None:
     pipeline = read(cases / case, known)

@@ -15,10 +15,23 @@ SHA = "0123456789abcdef" * 4
 @pytest.mark.parametrize(
     "first",
     [
-        b"", b"\0", b"\x60\0\0\0\0\0\0\0{", b"\x1f\x8b\0\0\0\0\0\0{", b"PK\x03\x04\0\0\0\0{", b"  text", b"version 1", b"<", b"<<<<<<<",
-        b"<svg>", b"<<<<<<<HEAD", b"PK", b"GGU", b"\x1f", b"{}",
+        b"",
+        b"\0",
+        b"\x60\0\0\0\0\0\0\0{",
+        b"\x1f\x8b\0\0\0\0\0\0{",
+        b"PK\x03\x04\0\0\0\0{",
+        b"  text",
+        b"version 1",
+        b"<",
+        b"<<<<<<<",
+        b"<svg>",
+        b"<<<<<<<HEAD",
+        b"PK",
+        b"GGU",
+        b"\x1f",
+        b"{}",
     ],
-)  # fmt: skip
+)
 def test_bytes_that_may_be_weights_are_let_through(first: bytes) -> None:
     assert look_alike(first, ENTRY) is None
 
@@ -26,12 +39,19 @@ def test_bytes_that_may_be_weights_are_let_through(first: bytes) -> None:
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        (b"<!DOCTYPE html>", "a web page, not weights"), (b"<!doctype HTML>", "a web page"), (b"\r\n\t<HTML lang=de>", "a web page"),
-        (b'<?xml version="1.0"?>', "an XML document"), (b" \n<?XML", None), (b"<<<<<<< HEAD", "marks of a merge conflict"),
-        (b"PK\x03\x04\x14\0\0\0\x08\0", "a zip archive, as torch.save writes"), (b"PK\x03\x04", "a zip archive"), (b"GGUF\3", "a GGUF file"),
-        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"), (b"\x1f\x8b\x08\0abcd", "a gzip archive"),
+        (b"<!DOCTYPE html>", "a web page, not weights"),
+        (b"<!doctype HTML>", "a web page"),
+        (b"\r\n\t<HTML lang=de>", "a web page"),
+        (b'<?xml version="1.0"?>', "an XML document"),
+        (b" \n<?XML", None),
+        (b"<<<<<<< HEAD", "marks of a merge conflict"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0", "a zip archive, as torch.save writes"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"GGUF\3", "a GGUF file"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"\x1f\x8b\x08\0abcd", "a gzip archive"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_weights_is_named(first: bytes, words: str | None) -> None:
     problem = look_alike(first, ENTRY)
     if words is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import struct
 import subprocess
 import sys
@@ -27,7 +26,24 @@ from dtypecheck.testing import safetensors as written
 safetensors = pytest.importorskip("safetensors")
 
 METADATA = {"format": "pt", "braces": '{"a":{"b":[1]}},"c"', "quote": '"', "empty": "", "ü": "\n\\n", "": "no name"}
-ODD_KEYS = ["", " ", "a.b", "größe", "日本", "\U0001f600", 'with "quotes"', "back\\slash", "a\\", "},", '},"', "]},:[", '":{"', "tab\there", "nul\0", "\x7f"]
+ODD_KEYS = [
+    "",
+    " ",
+    "a.b",
+    "größe",
+    "日本",
+    "\U0001f600",
+    'with "quotes"',
+    "back\\slash",
+    "a\\",
+    "},",
+    '},"',
+    "]},:[",
+    '":{"',
+    "tab\there",
+    "nul\0",
+    "\x7f",
+]
 
 
 def built(header: str | bytes | dict[str, Any], data: int = 0) -> bytes:
@@ -98,7 +114,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
             continue
         kind = getattr(torch, dtype.torch)
         packed = dtype.name == "F4"
-        for name, shape in (("matrix", (2, 4)), ("empty", (0, 3)), *((() if packed else (("scalar", ()),)))):
+        for name, shape in (("matrix", (2, 4)), ("empty", (0, 3)), *(() if packed else (("scalar", ()),))):
             made = torch.zeros(shape, dtype=torch.uint8).view(kind) if packed else torch.zeros(shape).to(kind)
             tensors[f"{dtype.name}.{name}"] = made
     tensors |= {key: torch.zeros(number % 3, 2) for number, key in enumerate(ODD_KEYS)}
@@ -133,7 +149,8 @@ def test_a_directory_and_a_dict_give_the_same_header(real: Path) -> None:
         {**ONE, "none": tensor("F32", [0], 8, 8)}, {"b": tensor("F16", [2], 4, 8), "a": tensor("F16", [2], 0, 4)},
         {"b": tensor("F16", [2], 4, 8), "none": tensor("U8", [0], 4, 4), "a": tensor("F16", [2], 0, 4)},
         {"big": tensor("F32", [18446744073709551615, 0], 0, 0)}, {"big": tensor("F32", [0, 1 << 63, 1 << 63], 0, 0)},
-        {"long": tensor("F32", [1] * 65 + [2], 0, 8)}, {"six": tensor("F6_E2M3", [4], 0, 3)}, {"six": tensor("F6_E3M2", [8], 0, 6)},
+        {"long": tensor("F32", [1] * 65 + [2], 0, 8)}, {"six": tensor("F6_E2M3", [4], 0, 3)},
+        {"six": tensor("F6_E3M2", [8], 0, 6)},
         {"four": tensor("F4", [3, 2], 0, 3)},
     ],
     ids=json.dumps,
@@ -171,7 +188,9 @@ def test_every_dtype_takes_the_bytes_that_safetensors_gives_it(name: str) -> Non
 
 def test_further_fields_of_a_tensor_are_let_be() -> None:
     same_as_safetensors(built({"a": {**ONE["a"], "note": ["x", {"dtype": -0.0}]}}, 8))
-    same_as_safetensors(built('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":-0,"y":123456789012345678901234567890}}', 8))
+    same_as_safetensors(
+        built('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":-0,"y":123456789012345678901234567890}}', 8)
+    )
 
 
 @pytest.mark.parametrize("magic", [b"\x1f\x8b\0\0", b"PK\x03\x04"])
@@ -187,7 +206,9 @@ def test_a_header_whose_length_looks_like_another_formats_magic_is_read(magic: b
 
 
 def test_many_tensors_across_the_blocks_they_are_cut_in_are_all_there() -> None:
-    content, size = written([(f"layer.{number}.{'x' * 50}", ("F16", "F32")[number % 2], (number % 7, 2)) for number in range(30_000)], METADATA)
+    content, size = written(
+        [(f"layer.{number}.{'x' * 50}", ("F16", "F32")[number % 2], (number % 7, 2)) for number in range(30_000)], METADATA
+    )
     assert len(content) > 3 << 20
     content += bytes(size - len(content))
     same_as_safetensors(content)
@@ -310,7 +331,7 @@ BROKEN = {
     "huge number": '{"a":{"dtype":"F32","shape":[' + "9" * 5000 + '],"data_offsets":[0,8]}}',
     "offset missing": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}',
     "offset too many": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}',
-    "offsets shared out": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]},"b":{"dtype":"F32","shape":[0],"data_offsets":[8]}}',
+    "offsets shared out": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]},' + '"b":{"dtype":"F32","shape":[0],"data_offsets":[8]}}',
     "offset negative": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}',
     "offset minus zero": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[-0,8]}}',
     "offset float": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8.0]}}',
@@ -326,7 +347,7 @@ BROKEN = {
     "begins late": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
     "overlap": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "gap": '{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
-    "empty tensor inside": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}',
+    "empty tensor inside": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},' + '"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}',
     "half byte": '{"a":{"dtype":"F4","shape":[15],"data_offsets":[0,8]}}',
     "six bits": '{"a":{"dtype":"F6_E2M3","shape":[10],"data_offsets":[0,8]}}',
     "four bits as bytes": '{"a":{"dtype":"F4","shape":[8],"data_offsets":[0,8]}}',
@@ -338,7 +359,7 @@ BROKEN = {
     "metadata number shadowed": '{"__metadata__":{"a":1,"a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "half a character shadowed": '{"__metadata__":{"a":"\\ud800","a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata a tensor": '{"__metadata__":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
-    "metadata a later tensor": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+    "metadata a later tensor": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},' + '"__metadata__":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
     "no comma": '{"__metadata__":{}"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "comma after metadata": '{"__metadata__":{},}',
     "comma at the end": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},}',
@@ -428,7 +449,13 @@ junk = st.recursive(
 @st.composite
 def tidy(draw: st.DrawFn) -> tuple[str, int]:
     """A header that safetensors accepts, in some spelling, and the bytes of its data."""
-    keys = draw(st.lists(st.one_of(st.text(max_size=6), st.sampled_from(ODD_KEYS)).filter(lambda key: key != "__metadata__"), max_size=5, unique=True))
+    keys = draw(
+        st.lists(
+            st.one_of(st.text(max_size=6), st.sampled_from(ODD_KEYS)).filter(lambda key: key != "__metadata__"),
+            max_size=5,
+            unique=True,
+        )
+    )
     header: dict[str, Any] = {}
     if draw(st.booleans()):
         header["__metadata__"] = draw(st.dictionaries(st.text(max_size=4), st.text(max_size=8), max_size=3))
@@ -454,7 +481,12 @@ def mutated(draw: st.DrawFn) -> tuple[bytes, int]:
     match draw(st.integers(0, 3)):
         case 0:
             at = draw(st.integers(0, len(text)))
-            put = draw(st.one_of(st.sampled_from([*'{}[]":,0123456789 \\-e.', '""', "},", '},"', "null", "true", "\n", "\0", "\ufeff"]), st.text(max_size=2)))
+            put = draw(
+                st.one_of(
+                    st.sampled_from([*'{}[]":,0123456789 \\-e.', '""', "},", '},"', "null", "true", "\n", "\0", "\ufeff"]),
+                    st.text(max_size=2),
+                )
+            )
             text = text[:at] + put + text[at + draw(st.integers(0, 3)) :]
         case 1:
             header = json.loads(text)
@@ -517,7 +549,8 @@ from dtypecheck.read.weights import read_safetensors
 parts, offset = [], 0
 for i in range(1_000_000):
     size = (i % 50 + 1) * 16
-    parts.append(f'"layers.{i // 10}.up.{i}.weight":{{"dtype":"F16","shape":[{i % 50 + 1},8],"data_offsets":[{offset},{offset + size}]}}')
+    span = f'"data_offsets":[{offset},{offset + size}]'
+    parts.append(f'"layers.{i // 10}.up.{i}.weight":{{"dtype":"F16","shape":[{i % 50 + 1},8],{span}}}')
     offset += size
 text = ('{"__metadata__":{"format":"pt"},' + ",".join(parts) + "}").encode()
 del parts
@@ -525,7 +558,8 @@ content = len(text).to_bytes(8, "little") + text
 files, entry = Memory({"m": content}, sizes={"m": len(content) + offset}), Entry("m", len(content) + offset, "m")
 start = time.process_time()
 header = read_safetensors(files, entry)
-print(len(header.tensors), len(header.problems), time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
+print(len(header.tensors), len(header.problems), time.process_time() - start, peak)
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dtypes import F32, DType
-from ...findings import Finding, Fix
+from ...findings import Finding, Fix, Where
 from ...knowledge import Knowledge, Row
 from ...rule import Rule
 from ...subjects import Component, Pipeline
@@ -75,7 +75,7 @@ class ComponentsMeet(Rule):
         because += f" ({met.glue})" if met.glue else ""
         fix, others = _fixes(met, pipeline, known)
         return self.finding(
-            met.taker.loaded_from,
+            Where(met.taker.loaded_from.path, met.module),
             message,
             severity="error" if met.recorded else "warning",
             against=met.giver.loaded_from,
@@ -84,6 +84,7 @@ class ComponentsMeet(Rule):
             fix=fix,
             alternatives=others,
             source=f"{met.given.name} {met.has.name}",
+            component=met.taker.name,
         )
 
 

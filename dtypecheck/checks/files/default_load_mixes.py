@@ -62,4 +62,5 @@ class DefaultLoadMixes(Rule):
             says=met.says,
             fix=Fix(f"ask for a dtype: {call(pipeline, best)}", verified=True) if best else None,
             source=f"{met.given.name} {met.has.name}",
+            component=met.taker.name,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dtypes import F32, USUAL, DType
-from ...findings import Finding, Fix
+from ...findings import Finding, Fix, Where
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects import Pipeline
@@ -52,12 +52,13 @@ class PipelineCrashes(Rule):
         fix = _fix(pipeline, dtype, known)
         place = crash["at"] or crash["glue"]
         yield self.finding(
-            component.loaded_from,
+            Where(component.loaded_from.path, crash["at"]),
             f"the call fails in {place}{WHEN.get(crash['stage'], '')}, though all of {pipeline.klass} is loaded in {dtype.short}",
             because=f"a run was recorded to crash so ({crash['glue']})",
             says=crash.get("says", ""),
             fix=fix,
             source=f"{pipeline.klass} {dtype.name}",
+            component=component.name,
         )
 
 

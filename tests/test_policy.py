@@ -1,0 +1,153 @@
+"""What counts: selectors, suppressions with a reason, and the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from dtypecheck import checks
+from dtypecheck.config import Ignore
+from dtypecheck.findings import Finding, Severity, Where
+from dtypecheck.policy import UnknownRule, choose, codes, exit_code, suppress
+from dtypecheck.report import Report
+from dtypecheck.rule import rules
+
+checks.load()
+ALL = frozenset(kind.code for kind in rules())
+ONE = next(kind for kind in rules() if kind.code.startswith("DT0"))
+TWO = next(kind for kind in rules() if kind.code.startswith("DT1"))
+
+
+def finding(code: str, severity: Severity = "error", path: str = "vae/config.json", muted: str | None = None) -> Finding:
+    return Finding(code, "x", severity, Where(path), "words", muted=muted)
+
+
+def report(*findings: Finding, pipelines: int = 1) -> Report:
+    return Report(findings, seen=Counter(pipelines=pipelines))
+
+
+BOTH = report(finding(ONE.code), finding(TWO.code))
+
+
+def left(chosen: Report) -> list[str]:
+    return [found.code for found in chosen.findings]
+
+
+# what must be left alone
+
+
+def test_without_selectors_nothing_is_left_out() -> None:
+    assert choose(BOTH) == BOTH
+    assert suppress(BOTH, ()) == BOTH
+    assert codes(()) == codes(("", " , ")) == frozenset()
+
+
+def test_a_suppression_of_another_rule_or_path_mutes_nothing() -> None:
+    assert suppress(BOTH, [Ignore((TWO.code,), "why", "unet/*"), Ignore(("DT0",), "why", "*.safetensors")]) == BOTH
+
+
+def test_a_finding_that_is_muted_already_keeps_its_reason() -> None:
+    done = report(finding(ONE.code, muted="baseline"))
+    assert suppress(done, [Ignore(("DT",), "other")]) == done
+
+
+# selectors
+
+
+def test_a_selector_is_a_code_a_prefix_a_name_or_several() -> None:
+    assert codes([ONE.code]) == codes([ONE.name]) == codes([ONE.code.lower()]) == {ONE.code}
+    assert codes(["DT0"]) == {code for code in ALL if code.startswith("DT0")}
+    assert codes(["DT"]) == ALL
+    assert (
+        codes([f"{ONE.code},{TWO.name}"])
+        == codes([f"{ONE.code} {TWO.code}"])
+        == codes([ONE.code, TWO.code])
+        == {ONE.code, TWO.code}
+    )
+
+
+@pytest.mark.parametrize("word", ["DT999", "DTX", "nothing-like-this", ONE.name[:-2], "DT00x"])
+def test_an_unknown_selector_is_refused_everywhere_and_names_the_nearest(word: str) -> None:
+    for use in (
+        lambda: codes([word]),
+        lambda: choose(BOTH, [word]),
+        lambda: choose(BOTH, (), [word]),
+        lambda: choose(BOTH, (), (), [word]),
+    ):
+        with pytest.raises(UnknownRule, match=f"no rule is called '{word}'"):
+            use()
+    with pytest.raises(UnknownRule):
+        suppress(BOTH, [Ignore((word,), "why")])
+
+
+def test_the_message_of_an_unknown_selector_says_the_nearest_name() -> None:
+    with pytest.raises(UnknownRule, match=f"'{ONE.name}s'; the nearest is {ONE.name}$"):
+        codes([ONE.name + "s"])
+
+
+def test_selecting_keeps_only_these_and_extending_adds_to_them() -> None:
+    assert left(choose(BOTH, [ONE.code])) == [ONE.code]
+    assert left(choose(BOTH, ["DT0"], (), [TWO.name])) == [ONE.code, TWO.code]
+    assert left(choose(BOTH, (), (), [TWO.name])) == [ONE.code, TWO.code]
+
+
+def test_ignoring_wins_over_selecting() -> None:
+    assert left(choose(BOTH, (), [ONE.name])) == [TWO.code]
+    assert left(choose(BOTH, ["DT"], ["DT1"])) == [ONE.code]
+    assert left(choose(BOTH, [ONE.code], [ONE.code], [ONE.code])) == []
+
+
+# suppressions
+
+
+def test_a_suppressed_finding_is_still_there_with_the_reason() -> None:
+    done = suppress(BOTH, [Ignore((ONE.name,), "known since 2024", "vae/*"), Ignore(("DT",), "second")])
+    assert [found.muted for found in done.findings] == ["known since 2024", "second"]
+    assert [found.code for found in done.counted] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "muted"),
+    [
+        ("*", True),
+        ("vae/*", True),
+        ("vae/config.json", True),
+        ("*.json", True),
+        ("config.json", False),
+        ("VAE/*", False),
+        ("v?e/*", True),
+    ],
+)
+def test_the_path_of_a_suppression_is_a_glob_over_the_whole_path(pattern: str, muted: bool) -> None:
+    (found,) = suppress(report(finding(ONE.code)), [Ignore(("DT",), "why", pattern)]).findings
+    assert (found.muted == "why") is muted
+
+
+# exit codes
+
+
+@pytest.mark.parametrize(
+    ("worst", "fail_on", "code"),
+    [
+        ("error", "error", 1), ("error", "warning", 1), ("error", "note", 1), ("error", "never", 0),
+        ("warning", "error", 0), ("warning", "warning", 1), ("warning", "note", 1), ("warning", "never", 0),
+        ("note", "error", 0), ("note", "warning", 0), ("note", "note", 1), ("note", "never", 0),
+    ],
+)  # fmt: skip
+def test_the_exit_code_is_one_from_the_severity_asked_for(worst: Severity, fail_on: str, code: int) -> None:
+    assert exit_code(report(finding(ONE.code, worst)), fail_on) == code
+    assert exit_code(report(finding(ONE.code, worst), pipelines=0), fail_on) == code
+
+
+def test_the_default_is_to_fail_on_errors() -> None:
+    assert [exit_code(report(finding(ONE.code, severity))) for severity in ("error", "warning", "note")] == [1, 0, 0]
+
+
+def test_a_muted_error_does_not_fail() -> None:
+    assert exit_code(suppress(BOTH, [Ignore(("DT",), "why")])) == 0
+
+
+def test_nothing_looked_at_is_three_also_where_nothing_fails() -> None:
+    assert exit_code(report(pipelines=1)) == 0
+    assert exit_code(Report()) == exit_code(Report(), "never") == exit_code(report(pipelines=0)) == 3

@@ -1,0 +1,217 @@
+"""The notation of rule pages: what it lays out is what the format's own reader reads, and a page that lies is caught."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from dtypecheck import checks, rule
+from dtypecheck.files import Entry
+from dtypecheck.findings import Finding
+from dtypecheck.knowledge import Knowledge
+from dtypecheck.read.weights import read_safetensors
+from dtypecheck.rule import Rule
+from dtypecheck.subjects import Component, WeightFile
+from dtypecheck.testing import Example, failures, findings, lay_out, safetensors
+
+checks.load()
+
+
+def entry(example: Example, name: str) -> Entry:
+    return next(entry for entry in example.files.entries() if entry.name == name)
+
+
+def read(example: Example, name: str) -> bytes:
+    return example.files.read(name)
+
+
+# the notation
+
+
+def test_an_empty_text_lays_out_nothing() -> None:
+    assert lay_out("") == lay_out("\n  \n") == Example(lay_out("").files, {})
+    assert list(lay_out("").files.entries()) == []
+
+
+def test_json_is_laid_out_one_key_a_line_so_that_findings_have_lines() -> None:
+    example = lay_out('vae/config.json: {"a": 1, "b": {"c": "d: {e}"}}')
+    assert json.loads(read(example, "vae/config.json")) == {"a": 1, "b": {"c": "d: {e}"}}
+    assert read(example, "vae/config.json").decode().split("\n")[1] == '  "a": 1,'
+
+
+def test_weights_are_a_header_that_safetensors_reads_and_a_true_size() -> None:
+    library = pytest.importorskip("safetensors")
+    example = lay_out("unet/model.safetensors: a.weight F16 4x4; b F32 2; scalar I64 -")
+    content = read(example, "unet/model.safetensors")
+    assert len(content) == entry(example, "unet/model.safetensors").size
+    found = {key: (info["dtype"], info["shape"]) for key, info in library.deserialize(content)}
+    assert found == {"a.weight": ("F16", [4, 4]), "b": ("F32", [2]), "scalar": ("I64", [])}
+
+
+@pytest.mark.parametrize(("change", "difference"), [("", 0), (" | cut 8", -8), (" | add 3", 3)])
+def test_weights_may_be_too_short_or_too_long(change: str, difference: int) -> None:
+    whole = entry(lay_out("m.safetensors: a F16 4x4; b F32 2"), "m.safetensors").size
+    example = lay_out(f"m.safetensors: a F16 4x4; b F32 2{change}")
+    assert entry(example, "m.safetensors").size == whole + difference
+    assert bool(read_safetensors(example.files, entry(example, "m.safetensors")).problems) == bool(difference)
+
+
+def test_weights_too_large_for_memory_are_laid_out_by_their_header_alone() -> None:
+    example = lay_out("m.safetensors: a F32 1000000x1000000")
+    assert entry(example, "m.safetensors").size > 4e12
+    assert len(example.files.contents["m.safetensors"]) < 1000
+    assert read_safetensors(example.files, entry(example, "m.safetensors")).problems == ()
+
+
+def test_texts_and_pointers_are_laid_out_as_they_are() -> None:
+    example = lay_out('a.onnx: text "line\\n{two}"\nm.safetensors: lfs 1234')
+    assert read(example, "a.onnx") == b"line\n{two}"
+    assert read(example, "m.safetensors").startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:0000")
+    assert read(example, "m.safetensors").endswith(b"\nsize 1234\n")
+
+
+def test_options_are_gathered_by_name_in_any_order() -> None:
+    example = lay_out('$ --dtype float16 --lib "transformers==4.57"\na.json: {}\n$ --lib diffusers==0.35')
+    assert example.options == {"dtype": ["float16"], "lib": ["transformers==4.57", "diffusers==0.35"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no colon",
+        "a b: {}",
+        "m.safetensors: a F16",
+        "m.safetensors: a F16 4x",
+        "m.safetensors: ",
+        "m.safetensors: a F16 4 extra",
+        "c.json: {",
+        "$ --dtype",
+        "m: lfs many",
+        't: text "x',
+    ],
+)
+def test_a_line_that_is_none_of_the_notations_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        lay_out(line)
+
+
+def test_an_unknown_dtype_is_refused() -> None:
+    with pytest.raises(KeyError, match="F99"):
+        lay_out("m.safetensors: a F99 4")
+
+
+def test_a_header_is_padded_to_eight_bytes_and_holds_its_metadata() -> None:
+    library = pytest.importorskip("safetensors")
+    content, size = safetensors([("a", "BF16", (3,))], {"format": "pt"})
+    assert len(content) % 8 == 0
+    assert size == len(content) + 6
+    assert library.deserialize(content + bytes(6))[0][1]["shape"] == [3]
+    assert b'{"__metadata__":{"format":"pt"}' in content
+
+
+# findings and failures
+
+
+class _Big(Rule):
+    """Not registered: it has no code. Its subclasses do its work."""
+
+    def check(self, file: WeightFile, known: Knowledge) -> Iterator[Finding]:
+        """A finding for each file of more than 100 bytes."""
+        if file.nbytes > 200:
+            yield self.finding(file_where(file), "big")
+
+
+def file_where(file: WeightFile) -> rule.Where:
+    return rule.Where(file.path)
+
+
+PAGE = """A file is large.
+
+Words.
+
+```bad
+m.safetensors: a F16 {bad}
+```
+
+```good
+m.safetensors: a F16 {good}
+```
+"""
+
+
+def made(monkeypatch: pytest.MonkeyPatch, doc: str) -> type[Rule]:
+    monkeypatch.setattr(rule, "_RULES", dict(rule._RULES))
+    return type("FileIsLarge", (_Big,), {"code": "DT999", "__doc__": doc, "__module__": __name__})
+
+
+def test_a_page_whose_examples_hold_has_no_failures(monkeypatch: pytest.MonkeyPatch, known: Knowledge) -> None:
+    assert failures(made(monkeypatch, PAGE.format(bad=500, good=4)), known) == []
+
+
+@pytest.mark.parametrize(
+    ("doc", "wrong"),
+    [
+        (PAGE.format(bad=4, good=4), ["file-is-large: example bad 1 is silent"]),
+        (PAGE.format(bad=500, good=500), ["file-is-large: example good 1 is not silent"]),
+        (PAGE.format(bad=4, good=500), ["file-is-large: example bad 1 is silent", "file-is-large: example good 1 is not silent"]),
+        ("One line.\n\nWords.", ["file-is-large: no example bad", "file-is-large: no example good"]),
+        ("One line.\n\nWords.\n\n```bad\nm.safetensors: a F16 500\n```\n", ["file-is-large: no example good"]),
+        (PAGE.format(bad=500, good=4).replace("Words.\n\n", ""), ["file-is-large: the page says nothing"]),
+        (
+            "",
+            [
+                "file-is-large: the page has no first line",
+                "file-is-large: the page says nothing",
+                "file-is-large: no example bad",
+                "file-is-large: no example good",
+            ],
+        ),
+    ],
+)
+def test_a_page_that_lies_or_lacks_something_is_caught(
+    monkeypatch: pytest.MonkeyPatch, known: Knowledge, doc: str, wrong: list[str]
+) -> None:
+    assert failures(made(monkeypatch, doc), known) == wrong
+
+
+def test_findings_are_those_of_a_scan_with_the_options_of_the_example(known: Knowledge) -> None:
+    text = """
+        config.json: {"architectures": ["BertModel"]}
+        model.safetensors: a.weight F32 4x4 | cut 8
+    """
+    assert [f.code for f in findings(text, known) if f.severity == "error"] == ["DT003"]
+    with pytest.raises(ValueError, match="float17"):
+        findings("$ --dtype float17\n" + text, known)
+
+
+def test_a_file_that_cannot_be_listed_can_be_written_in_an_example(known: Knowledge) -> None:
+    example = lay_out("a/m.safetensors: unreadable the link points to nothing")
+    sizes = {entry.name: (entry.size, entry.identity) for entry in example.files.entries()}
+    assert sizes == {"a/m.safetensors": (-1, "unlisted:the link points to nothing")}
+    assert [f.message for f in findings("a/m.safetensors: unreadable the link points to nothing", known)] == [
+        "the link points to nothing"
+    ]
+
+
+def test_an_adapter_of_an_example_is_not_part_of_the_target(known: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    class _Sees(Rule):
+        def check(self, component: Component, known: Knowledge) -> Iterator[Finding]:
+            seen.append(f"{component.family}:{component.role}:{component.pipeline.kind}")
+            yield from ()
+
+    monkeypatch.setattr(rule, "_RULES", dict(rule._RULES))
+    type("SeesAll", (_Sees,), {"code": "DT998", "__module__": __name__})
+    findings(
+        """
+        $ --adapter lora.safetensors
+        config.json: {"_class_name": "AutoencoderKL"}
+        diffusion_pytorch_model.safetensors: a F16 4
+        lora.safetensors: x.lora_down.weight F16 4x4; x.lora_up.weight F16 4x4
+        """,
+        known,
+    )
+    assert sorted(seen) == ["adapter:lora:component", "diffusers:vae:component"]
