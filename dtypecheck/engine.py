@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from . import checks
+from .checks.what_if import runs
 from .dtypes import F32, USUAL, DType
 from .files import Files
 from .findings import Finding, fingerprinted
 from .knowledge import Knowledge
 from .loading import plan, with_dtypes
 from .read.layout import Reader
-from .report import Report, weight_files
+from .report import Asked, Report, weight_files
 from .rule import Rule, rules
 from .subjects import Component, Pipeline, Problem, Request, walk
 
@@ -61,7 +62,8 @@ def scan(
         part = Report(seen=Counter({"files": reading.files} if reading.files else {}))
         if pipeline is not None:
             asked = _asked(pipeline, known)
-            part = Report((), (pipeline.light(),), part.seen + _seen(pipeline), request, {pipeline.path: asked})
+            sound = {pipeline.path: frozenset(dtype for dtype in asked if runs(pipeline, {"": dtype}, known))}
+            part = Report((), (pipeline.light(),), part.seen + _seen(pipeline), request, {pipeline.path: asked}, sound=sound)
         report = report + part
     return replace(report, findings=tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key)), request=request)
 
@@ -83,11 +85,11 @@ def _for(pipeline: Pipeline, request: Request) -> Request:
     return replace(request, dtypes=named, variant=variant)
 
 
-def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, Mapping[DType, int]]]:
+def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, Asked]]:
     if pipeline.kind == "adapter":
         return {}
     plans = {dtype: with_dtypes(pipeline, {"": dtype}, known) for dtype in USUAL}
-    return {dtype: {c.name: c.loads().counts for c in planned.components} for dtype, planned in plans.items()}
+    return {dtype: {c.name: Asked(c.loads().counts, c.loads().nbytes) for c in planned.components} for dtype, planned in plans.items()}
 
 
 def _seen(pipeline: Pipeline) -> Counter[str]:

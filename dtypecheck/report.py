@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from .dtypes import DType
 from .findings import SEVERITIES, Finding, Severity, Where
@@ -21,21 +22,29 @@ class File:
     dtypes: Mapping[DType, int]
 
 
+class Asked(NamedTuple):
+    """What a request would give one component: parameters by dtype, and bytes."""
+
+    counts: Mapping[DType, int]
+    nbytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of looking at one target or many.
 
     pipelines: without the columns of their headers. asked: per pipeline path, what each usual request would give:
-    dtype asked for, component name, dtype, parameters. seen: pipelines, components, files, tensors, bytes.
-    label: what people call the target.
+    dtype asked for, component name. seen: pipelines, components, files, tensors, bytes.
+    label: what people call the target. sound: per pipeline path, the usual requests that nothing known speaks against.
     """
 
     findings: tuple[Finding, ...] = ()
     pipelines: tuple[Pipeline, ...] = ()
     seen: Counter[str] = field(default_factory=Counter)
     request: Request = field(default_factory=Request)
-    asked: Mapping[str, Mapping[DType, Mapping[str, Mapping[DType, int]]]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[DType, Mapping[str, Asked]]] = field(default_factory=dict)
     label: str = ""
+    sound: Mapping[str, frozenset[DType]] = field(default_factory=dict)
 
     def __add__(self, other: Report) -> Report:
         return Report(
@@ -45,6 +54,7 @@ class Report:
             self.request if self.pipelines or not other.pipelines else other.request,
             {**self.asked, **other.asked},
             self.label or other.label,
+            {**self.sound, **other.sound},
         )
 
     def below(self, folder: str) -> Report:
@@ -62,7 +72,8 @@ class Report:
         )
         pipelines = tuple(replace(pipeline, path=path(pipeline.path), root=folder) for pipeline in self.pipelines)
         asked = {path(name): counts for name, counts in self.asked.items()}
-        return replace(self, findings=findings, pipelines=pipelines, asked=asked)
+        sound = {path(name): dtypes for name, dtypes in self.sound.items()}
+        return replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound)
 
     @property
     def files(self) -> tuple[File, ...]:

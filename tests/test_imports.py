@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     files = lay_out(
         """
-        model_index.json: {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"], "unet": ["diffusers", "X"]}
+        model_index.json: {"_class_name": "X", "vae": ["diffusers", "AutoencoderKL"], "unet": ["diffusers", "X"]}
         vae/config.json: {"_class_name": "AutoencoderKL"}
         vae/diffusion_pytorch_model.safetensors: a.weight F16 4x4 | cut 8
         unet/diffusion_pytorch_model.bin: text "no pickle"

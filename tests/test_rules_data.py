@@ -54,7 +54,7 @@ KEYS = {
             "evidence",
             "bf16_evidence",
         ),
-        *("severity", "by_config_only", "layers", "mechanism", "casts_own_input", "fix", "why", "why_F16", "why_BF16", "source"),
+        *("severity", "by_config_only", "space", "layers", "mechanism", "casts_own_input", "fix", "why", "why_F16", "why_BF16", "source"),
     },
     "devices": {"aliases", "kind", "sm", *DTYPES, "why", "source"},
     "swaps": {"class", "replaces", "repo", "code", "quality", "F16", "BF16", "why", "source"},

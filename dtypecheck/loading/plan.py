@@ -55,7 +55,8 @@ def _load(component: Component, request: Request, pipeline: Pipeline, known: Kno
         return Load(None, claim, failure=failure, raises="TypeError")
     names = () if _islands_lost(component, request) else keep_list(component, claim.dtype, request, known)
     counts, kept = _counts(component, choice.chosen, claim.dtype, names, request)
-    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant)
+    packed = choice.chosen.nbytes if component.quantised else None
+    return Load(claim.dtype, claim, counts, choice.chosen, names, kept, variant=choice.variant, packed=packed)
 
 
 def _islands_lost(component: Component, request: Request) -> bool:

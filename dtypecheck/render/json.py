@@ -77,8 +77,9 @@ def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
         "bytes": sum(component.loads().nbytes for component in pipeline.components),
         "verdict": report.verdict(pipeline),
         "requests": {
-            dtype.torch: {name: _counts(counts) for name, counts in components.items()} for dtype, components in asked.items()
+            dtype.torch: {name: _counts(given.counts) for name, given in components.items()} for dtype, components in asked.items()
         },
+        "sound_requests": [dtype.torch for dtype in asked if dtype in report.sound.get(pipeline.path, ())],
     }
 
 

@@ -93,11 +93,12 @@ def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
     """What each usual request would give, in one line."""
     parts = []
     for dtype, components in report.asked.get(pipeline.path, {}).items():
-        total = sum(other.nbytes(count) for counts in components.values() for other, count in counts.items())
+        total = sum(given.nbytes for given in components.values())
         if total:
-            parts.append(f"torch_dtype=torch.{dtype.torch}: {size(total)}")
+            sound = dtype in report.sound.get(pipeline.path, ())
+            parts.append(f"{dtype.torch} {size(total)}{'' if sound else ', not sound'}")
     if parts:
-        console.print(Text("  with " + "; ".join(parts), style="dim"))
+        console.print(Text("  asked for in " + "; ".join(parts), style="dim"))
 
 
 def _finding(console: Console, finding: Finding) -> None:

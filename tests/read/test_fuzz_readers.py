@@ -29,6 +29,7 @@ from dtypecheck.files import Entry, Files, Memory
 from dtypecheck.read.gguf import read_gguf
 from dtypecheck.read.header import Header
 from dtypecheck.read.pickled import read_pickled
+from dtypecheck.read.weights import read_safetensors
 
 CI = 500
 """Random streams a reader by default, and half of the changed files."""
@@ -99,6 +100,7 @@ def safetensors_seeds() -> list[bytes]:
 READERS: list[tuple[str, Reader, Callable[[], list[bytes]]]] = [
     ("pickled", read_pickled, pickled_seeds),
     ("gguf", read_gguf, gguf_seeds),
+    ("safetensors", read_safetensors, safetensors_seeds),
 ]
 SEEDS = {name: cache(seeds) for name, _, seeds in READERS}
 each_reader = pytest.mark.parametrize(("name", "reader"), [(name, reader) for name, reader, _ in READERS])

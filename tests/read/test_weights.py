@@ -298,6 +298,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert (problem.kind, problem.detail) == (UNREADABLE, "No such file or directory")
 
 
+A = '"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
 BROKEN = {
     "not utf-8": b'{"\xff":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "bom": b"\xef\xbb\xbf" + json.dumps(ONE).encode(),
@@ -331,7 +332,8 @@ BROKEN = {
     "huge number": '{"a":{"dtype":"F32","shape":[' + "9" * 5000 + '],"data_offsets":[0,8]}}',
     "offset missing": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}',
     "offset too many": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}',
-    "offsets shared out": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]},' + '"b":{"dtype":"F32","shape":[0],"data_offsets":[8]}}',
+    "offsets shared out": '{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8,8]},'
+    '"b":{"dtype":"U8","shape":[0],"data_offsets":[8]}}',
     "offset negative": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}',
     "offset minus zero": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[-0,8]}}',
     "offset float": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8.0]}}',
@@ -347,7 +349,8 @@ BROKEN = {
     "begins late": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
     "overlap": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "gap": '{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
-    "empty tensor inside": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},' + '"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}',
+    "empty tensor inside": '{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},'
+    '"b":{"dtype":"U8","shape":[0],"data_offsets":[4,4]}}',
     "half byte": '{"a":{"dtype":"F4","shape":[15],"data_offsets":[0,8]}}',
     "six bits": '{"a":{"dtype":"F6_E2M3","shape":[10],"data_offsets":[0,8]}}',
     "four bits as bytes": '{"a":{"dtype":"F4","shape":[8],"data_offsets":[0,8]}}',
@@ -359,7 +362,7 @@ BROKEN = {
     "metadata number shadowed": '{"__metadata__":{"a":1,"a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "half a character shadowed": '{"__metadata__":{"a":"\\ud800","a":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "metadata a tensor": '{"__metadata__":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
-    "metadata a later tensor": '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},' + '"__metadata__":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
+    "metadata a later tensor": f'{{{A},"__metadata__":{{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}}}',
     "no comma": '{"__metadata__":{}"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
     "comma after metadata": '{"__metadata__":{},}',
     "comma at the end": '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},}',

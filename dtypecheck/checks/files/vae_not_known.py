@@ -9,14 +9,15 @@ from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects import Component
-from ..support import facts, force_upcast
+from ..support import facts
 
 
 class VaeNotKnown(Rule):
     """A VAE in SDXL's latent space says `force_upcast: false`, and its weights are none that is known to be safe in fp16.
 
     That setting is right for the fp16-fix weights and wrong for SDXL's own, and the config alone cannot tell them apart.
-    A sha256 that a hub cache or a Git-LFS pointer tells is looked up; otherwise the values have to be looked at.
+    A sha256 that a hub cache tells is looked up; otherwise the values have to be looked at. A VAE in this space whose sha256
+    is known, and is none of the known files', is told too.
 
     ```bad
     $ --dtype float16
@@ -38,23 +39,26 @@ class VaeNotKnown(Rule):
     in_gate = False
 
     def check(self, component: Component, known: Knowledge) -> Iterator[Finding]:
-        """One finding for an fp16 VAE whose row says that its config can lie."""
-        load = component.loads()
-        if component.role != "vae" or load.dtype is not F16 or not component.pipeline.request.dtypes or force_upcast(component, known):
-            return
-        row = facts(component, known)
-        if not row.get("by_config_only") or load.chosen is None or component.config is None:
+        """One finding for an fp16 VAE whose config can lie, or whose sha256 is known and is none of the known files'."""
+        load, row = component.loads(), facts(component, known)
+        if component.role != "vae" or load.dtype is not F16 or load.chosen is None or not component.pipeline.request.dtypes:
             return
         sha256 = load.chosen.files[0].sha256 or ""
         checkpoint = known.row("checkpoints", sha256) if sha256 else {}
-        if checkpoint.get("F16") == "ok":
+        if "space" not in row or component.config is None or checkpoint.get("F16") == "ok":
             return
-        what = f"its sha256 is that of {checkpoint['name']}" if checkpoint else "its weights are none that is known"
+        if row.get("by_config_only"):
+            what = f"its sha256 is that of {checkpoint['name']}" if checkpoint else "its weights are none that is known"
+            message = f"the {component.label} says force_upcast is false, as the fp16-fix weights do; {what}"
+        elif sha256 and not checkpoint:
+            message = f"the {component.label} has the latent space of {row['space']}, and its sha256 is none of a known VAE's"
+        else:
+            return
         yield self.finding(
             component.config.where("force_upcast"),
-            f"the {component.label} says force_upcast is false, as the fp16-fix weights do; {what}",
+            message,
             against=component.loaded_from,
-            because="with SDXL's own weights this setting gives NaN and black pictures in fp16",
+            because="SDXL's own weights give NaN and black pictures in fp16 unless the pipeline upcasts them; the fp16-fix weights do not",
             fix=Fix("make sure that the weights are madebyollin/sdxl-vae-fp16-fix, else set force_upcast to true"),
             source=sha256,
         )
