@@ -18,9 +18,9 @@ from ..subjects import Component, Request
 
 def keep_list(component: Component, dtype: DType, request: Request, known: Knowledge) -> tuple[str, ...]:
     """What the class keeps in float32 when loaded in `dtype`; empty for other dtypes than float16 and bfloat16."""
-    single = component.family == "single-file"
-    if not component.klass or dtype not in ((F16,) if single else (F16, BF16)):
+    if not component.klass or dtype not in (F16, BF16):
         return ()
+    single = component.family == "single-file"
     library = "transformers" if single else component.family
     names: list[str] = []
     for row in known.rows("keep_in_fp32", component.klass):

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import tiny
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+
+from tests.loading import tiny
 
 Module = torch.nn.Module
 Parts = Mapping[str, Module]
@@ -137,6 +138,13 @@ def declare(path: Path, **keys: str | None) -> None:
         edit(config, **{"dtype": None, **keys})
 
 
+def index_declares(path: Path, dtype: str) -> None:
+    """The indexes' metadata name a dtype, the configs none."""
+    for index in path.glob("*/*.index.json"):
+        edit(index, metadata={**json.loads(index.read_text())["metadata"], "dtype": dtype})
+    undeclared(path)
+
+
 def mixed(path: Path, parts: Parts) -> None:
     """Text encoders that declare nothing and whose files hold two dtypes: the last names float32, all others bfloat16."""
     plain(path, parts, "bf16")
@@ -220,6 +228,7 @@ FORMS: Final[Mapping[str, Callable[[Path, Parts], None]]] = {
     "undeclared-fp16": _then(plain, dtype="fp16")(undeclared),
     "undeclared-fp32": _then(plain, dtype="fp32")(undeclared),
     "undeclared-sharded": _then(sharded)(undeclared),
+    "index-declares": _then(sharded)(index_declares, "bfloat16"),
     "undeclared-beside": _then(beside)(undeclared),
     "undeclared-fp8": partial(stored_as, dtype="fp8"),
     "undeclared-fp64": partial(stored_as, dtype="fp64"),

@@ -32,9 +32,7 @@ torch = pytest.importorskip("torch", reason="real loads need torch")
 diffusers = pytest.importorskip("diffusers", reason="real loads need diffusers")
 transformers = pytest.importorskip("transformers", reason="real loads need transformers")
 
-import real  # noqa: E402
-import saved  # noqa: E402
-import tiny  # noqa: E402
+from tests.loading import real, saved, tiny  # noqa: E402
 
 Case = tuple[str, str, str | None]
 OLD = ("transformers==4.57.6", "diffusers==0.35.2")
