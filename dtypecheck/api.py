@@ -45,7 +45,7 @@ def scan_paths(
     rules_dirs: Iterable[Path] = (),
     told: Callable[[str], None] | None = None,
 ) -> Report:
-    """Scan several targets into one report; paths in it are relative to their target, and begin with it where there are several."""
+    """Scan several targets into one report; paths are relative to their target, and begin with it where there are several."""
     known = Knowledge((folder(), *rules_dirs))
     for path in paths:
         if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import click
 
 from . import __version__
 from .config import FAIL_ON, BadSettings, Settings, find, read
+from .knowledge import BadRow
 from .policy import FOUND, MISUSED, UnknownRule, choose, exit_code, suppress
 from .render import FORMATS, renderer
 from .render.options import Look
@@ -41,12 +43,16 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--output-format", type=click.Choice(FORMATS), help="terminal on a terminal, else concise."),
         click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file."),
-        click.option("--fail-on", type=click.Choice(FAIL_ON), help="The least severity that makes the exit code 1 (default: error)."),
+        click.option(
+            "--fail-on", type=click.Choice(FAIL_ON), help="The least severity that makes the exit code 1 (default: error)."
+        ),
         click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, prefixes or names."),
         click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules."),
         click.option("--extend-select", multiple=True, metavar="RULES", help="These rules besides the selected ones."),
         click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A settings file."),
-        click.option("--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), multiple=True, help="More rows."),
+        click.option(
+            "--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), multiple=True, help="More rows."
+        ),
         click.option("-q", "--quiet", is_flag=True, help="One line a pipeline, and errors."),
         click.option("-v", "--verbose", is_flag=True, help="Notes too."),
         click.option("--debug", is_flag=True, help="A traceback when dtypecheck itself fails."),
@@ -61,7 +67,9 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
 @click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
-@click.option("--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it.")
+@click.option(
+    "--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it."
+)
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
 @common
 def scan(targets: Sequence[Path], **options: Any) -> None:
@@ -77,7 +85,9 @@ def scan(targets: Sequence[Path], **options: Any) -> None:
     settings = _settings(options["config"])
     wanted = {key: options[key] or getattr(settings, key) for key in ("dtype", "variant", "device")}
     with _progress(options["quiet"]) as told:
-        report = scan_paths(targets, adapters=options["adapter"], libraries=options["lib"], rules_dirs=options["rules_dir"], told=told, **wanted)
+        report = scan_paths(
+            targets, adapters=options["adapter"], libraries=options["lib"], rules_dirs=options["rules_dir"], told=told, **wanted
+        )
     sys.exit(_finish(report, settings, options))
 
 
@@ -101,7 +111,9 @@ def dev() -> None:
 
 
 @dev.command()
-@click.option("--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The rows to refresh (default: ./rules).")
+@click.option(
+    "--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The rows to refresh (default: ./rules)."
+)
 @click.option("--write", is_flag=True, help="Write them; without it only the difference is shown.")
 def harvest(rules_dir: Path | None, write: bool) -> None:
     """Read the source of the installed diffusers and transformers, and show what changed in the generated rows.
@@ -146,7 +158,7 @@ def _finish(report: Report, settings: Settings, options: dict[str, Any]) -> int:
         renderer(form)(report, sys.stdout, look)
         sys.stdout.flush()
     else:
-        with path.open("w", encoding="utf-8") as file:
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
             renderer(form)(report, file, look)
     return exit_code(report, options["fail_on"] or settings.fail_on)
 
@@ -193,6 +205,9 @@ def _progress(quiet: bool) -> _Progress:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
     gc.set_threshold(50_000, 20, 20)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
@@ -203,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as fault:
         fault.show()
         sys.exit(MISUSED)
-    except (WrongUse, BadSettings, UnknownRule) as fault:
+    except (WrongUse, BadSettings, UnknownRule, BadRow) as fault:
         click.echo(f"dtypecheck: {fault}", err=True)
         sys.exit(MISUSED)
     except BrokenPipeError:
@@ -215,5 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as fault:
         if "--debug" in words:
             raise
-        click.echo(f"dtypecheck: a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", err=True)
+        click.echo(
+            f"dtypecheck: a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", err=True
+        )
         sys.exit(MISUSED)

@@ -57,7 +57,9 @@ def scan(
         if pipeline is not None:
             if told:
                 told(pipeline.path)
-            pipeline = plan(replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline, _for(pipeline, request), known)
+            pipeline = plan(
+                replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline, _for(pipeline, request), known
+            )
         findings += judge(pipeline, reading.problems, known)
         part = Report(seen=Counter({"files": reading.files} if reading.files else {}))
         if pipeline is not None:
@@ -80,7 +82,9 @@ def _for(pipeline: Pipeline, request: Request) -> Request:
     if request.dtypes and "" not in named:
         named[""] = F32
     if pipeline.kind == "single-file" and any(request.dtypes):
-        named = {"": F32}  # from_single_file takes no dict: it warns and loads all in float32 (diffusers loaders/single_file.py:370)
+        named = {
+            "": F32
+        }  # from_single_file takes no dict: it warns and loads all in float32 (diffusers loaders/single_file.py:370)
     variant = request.variant if pipeline.kind in ("pipeline", "component", "model") else None
     return replace(request, dtypes=named, variant=variant)
 
@@ -89,7 +93,9 @@ def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, 
     if pipeline.kind == "adapter":
         return {}
     plans = {dtype: with_dtypes(pipeline, {"": dtype}, known) for dtype in USUAL}
-    return {dtype: {c.name: Asked(c.loads().counts, c.loads().nbytes) for c in planned.components} for dtype, planned in plans.items()}
+    return {
+        dtype: {c.name: Asked(c.loads().counts, c.loads().nbytes) for c in planned.components} for dtype, planned in plans.items()
+    }
 
 
 def _seen(pipeline: Pipeline) -> Counter[str]:

@@ -17,7 +17,12 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-_HEADER = re.compile(r"^\[\[(.+?)\]\][ \t]*(?:#.*)?$", re.MULTILINE)
+
+class BadRow(ValueError):
+    """A row that cannot be read; the text names the file, the row and the cause."""
+
+
+_HEADER = re.compile(r'^\[\[("[^"\n]+"|[^\s"\]]+)\]\][ \t]*(?:#.*)?$', re.MULTILINE)
 
 _INNER = re.compile(r"^\[[\w.\"' -]+\](?=[ \t]*(?:#.*)?$)", re.MULTILINE)
 """A table's header, `[AutoencoderKL.config]`; not the line of an array, which ends in a comma or is indented."""
@@ -50,7 +55,7 @@ class Table:
     def rows(self, name: str) -> tuple[Row, ...]:
         """The rows under one header, parsed; none if there is no such header.
 
-        errors: ValueError when a row is not TOML, or holds a table under a header of its own.
+        errors: BadRow when a row is not TOML, or holds a table under a header of its own.
         """
         if name not in self._parsed:
             self._parsed[name] = tuple(self._parse(name))
@@ -63,8 +68,11 @@ class Table:
                 end = self._text.find("\n[[", start + 1)
                 text = self._text[start + len(header) : end if end >= 0 else None]
                 if inner := _INNER.search(text):
-                    raise ValueError(f"{self.path}: {inner.group()} in [[{name}]] must be written inline, {{...}}")
-                yield tomllib.loads(text)
+                    raise BadRow(f"{self.path}: {inner.group()} in [[{name}]] must be written inline, {{...}}")
+                try:
+                    yield tomllib.loads(text)
+                except tomllib.TOMLDecodeError as fault:
+                    raise BadRow(f"{self.path}: the row [[{name}]] is not TOML: {fault}") from None
                 start = self._text.find(header, start + 1)
 
 

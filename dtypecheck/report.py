@@ -61,13 +61,15 @@ class Report:
         """The same report with `folder` in front of every path: one of several targets."""
 
         def path(old: str) -> str:
-            return folder if old in (".", "") else f"{folder}/{old}" if folder else old
+            return folder or "." if old in (".", "") else f"{folder}/{old}" if folder else old
 
         def where(old: Where) -> Where:
             return replace(old, path=path(old.path))
 
         findings = tuple(
-            replace(f, where=where(f.where), against=f.against and where(f.against), pipeline=path(f.pipeline) if f.pipeline else "")
+            replace(
+                f, where=where(f.where), against=f.against and where(f.against), pipeline=path(f.pipeline) if f.pipeline else ""
+            )
             for f in self.findings
         )
         pipelines = tuple(replace(pipeline, path=path(pipeline.path), root=folder) for pipeline in self.pipelines)
@@ -118,6 +120,11 @@ def weight_files(pipeline: Pipeline) -> tuple[File, ...]:
             tallies.setdefault(file.path, Counter()).update({dtype: stock.tensors for dtype, stock in file.stock.items()})
         found[file.path] = file
     return tuple(
-        File(prefix + path, file.format, file.nbytes, dict(sorted(tallies[path].items(), key=lambda item: (-item[1], item[0].name))))
+        File(
+            prefix + path,
+            file.format,
+            file.nbytes,
+            dict(sorted(tallies[path].items(), key=lambda item: (-item[1], item[0].name))),
+        )
         for path, file in found.items()
     )

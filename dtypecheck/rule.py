@@ -88,7 +88,7 @@ def _wanted(rule: type[Rule]) -> tuple[type, ...]:
     if isinstance(annotation, str):
         annotation = eval(annotation, {**vars(subjects), **vars(sys.modules[rule.__module__])})  # noqa: S307 - our own source
     wanted = get_args(annotation) or (annotation,)
-    if not all(isinstance(kind, type) and kind.__module__ == subjects.__name__ for kind in wanted):
+    if not all(isinstance(kind, type) and kind.__module__.startswith(subjects.__name__) for kind in wanted):
         raise TypeError(f"{rule.__name__}.check must say which subject it wants, not {annotation!r}")
     return tuple(wanted)
 

@@ -94,7 +94,9 @@ def test_wrong_use_is_exit_2_and_names_what_is_near(arguments: list[str], says: 
 
 def test_every_alias_of_a_dtype_gives_the_same_report(tmp_path: Path) -> None:
     lay(tmp_path, GOOD)
-    outputs = {run("scan", tmp_path, "--dtype", word, "--output-format", "json").stdout for word in ("float16", "fp16", "half", "F16")}
+    outputs = {
+        run("scan", tmp_path, "--dtype", word, "--output-format", "json").stdout for word in ("float16", "fp16", "half", "F16")
+    }
     assert len(outputs) == 1
 
 
@@ -136,7 +138,8 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "dtypecheck", "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout and process.stderr
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
     process.wait(timeout=60)
@@ -151,7 +154,7 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     )
     time.sleep(0.8)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert process.returncode in (130, 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dtypecheck.knowledge import Knowledge, Table, folder
+from dtypecheck.knowledge import BadRow, Knowledge, Table, folder
 
 TEXT = """
 # A comment with [[NoHeader]] in it
@@ -76,7 +76,7 @@ def test_the_rows_of_a_later_folder_come_after_and_its_keys_win(tmp_path: Path) 
 def test_only_the_rows_that_are_asked_for_are_parsed(tmp_path: Path) -> None:
     found = known(tmp_path, t="[[Good]]\na = 1\n[[Bad]]\na = = 2\n")
     assert found.rows("t", "Good") == ({"a": 1},)
-    with pytest.raises(tomllib.TOMLDecodeError):
+    with pytest.raises(BadRow, match="Bad"):
         found.rows("t", "Bad")
 
 

@@ -48,7 +48,7 @@ def test_the_set_up_command_is_one_line_that_installs_and_scans_a_fixture(tmp_pa
 
 
 def test_there_is_exactly_one_test_command() -> None:
-    assert README.count("\npip install -e \".[test]\" && pytest\n") == 1
+    assert README.count('\npip install -e ".[test]" && pytest\n') == 1
 
 
 def test_the_python_example_runs(cases: Path, tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ SOUND = {
 def test_every_header_with_a_certain_label_has_the_dtypes_of_its_label(name: str, shared_tree: Path) -> None:
     report = scan(shared_tree / name, libraries=PINNED)
     found = {file.path: {dtype.name: count for dtype, count in file.dtypes.items()} for file in report.files}
-    labels = [row for row in json.loads((DATA / "headers/INDEX.json").read_text()) if row["repo"] == name and not row["uncertain"]]
+    labels = [
+        row for row in json.loads((DATA / "headers/INDEX.json").read_text()) if row["repo"] == name and not row["uncertain"]
+    ]
     for row in labels:
         assert found[row["path"]] == row["dtypes"], row["path"]
 

@@ -45,7 +45,11 @@ def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, cases: Path,
     program += "import dtypecheck; print(dtypecheck.__file__, file=sys.stderr); from dtypecheck.cli import main; main()"
     arguments = ["scan", "sdxl", "--dtype", "float16,vae=float32", "--lib", "diffusers==0.42.1", "--lib", "transformers==5.23.0"]
     done = subprocess.run(
-        [python, "-I", "-c", program, *arguments, "--output-format", "json"], cwd=cases, capture_output=True, text=True, env=environment
+        [python, "-I", "-c", program, *arguments, "--output-format", "json"],
+        cwd=cases,
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert str(tmp_path) in done.stderr
     assert done.returncode == 1, done.stderr

@@ -101,7 +101,11 @@ def _latents(row: Row, denoiser: Component, given: DType, vae: Component, has: D
 
     def same(record: Row) -> bool:
         alone = record.get("te", given.name) == given.name
-        return alone and (record.get("denoiser"), record.get("vae")) == (given.name, has.name) and record.get("upcast", upcast) == upcast
+        return (
+            alone
+            and (record.get("denoiser"), record.get("vae")) == (given.name, has.name)
+            and record.get("upcast", upcast) == upcast
+        )
 
     for crash in filter(same, row.get("crashes", ())):
         return _met(denoiser, vae, given, has, crash)

@@ -18,7 +18,9 @@ def facts(component: Component, known: Knowledge) -> Row:
     if not component.klass:
         return {}
     fitting = [row for row in known.rows("models", component.klass) if _fits(component, row)]
-    return max(fitting, key=lambda row: sum(len(row[m]) if isinstance(row[m], dict) else 1 for m in _MATCHERS if m in row), default={})
+    return max(
+        fitting, key=lambda row: sum(len(row[m]) if isinstance(row[m], dict) else 1 for m in _MATCHERS if m in row), default={}
+    )
 
 
 def _fits(component: Component, row: Row) -> bool:

@@ -17,7 +17,7 @@ VERSION = 1
 
 def render(report: Report, out: Out, look: Look) -> None:
     """One JSON document, keys in a fixed order, findings and files sorted."""
-    out.write(json.dumps(document(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    out.write(json.dumps(document(report), indent=2, allow_nan=False) + "\n")
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
         "bytes": sum(component.loads().nbytes for component in pipeline.components),
         "verdict": report.verdict(pipeline),
         "requests": {
-            dtype.torch: {name: _counts(given.counts) for name, given in components.items()} for dtype, components in asked.items()
+            dtype.torch: {name: _counts(given.counts) for name, given in components.items()}
+            for dtype, components in asked.items()
         },
         "sound_requests": [dtype.torch for dtype in asked if dtype in report.sound.get(pipeline.path, ())],
     }
@@ -94,7 +95,9 @@ def _component(component: Component, pipeline: Pipeline, report: Report) -> dict
         "declared": component.declared.dtype.name if component.declared else None,
         "loads_as": _counts(load.counts) if load.dtype else None,
         "dtype": load.dtype.name if load.dtype else None,
-        "quantised": {"method": packed.method, "compute": packed.compute.dtype.name if packed.compute else None} if packed else None,
+        "quantised": {"method": packed.method, "compute": packed.compute.dtype.name if packed.compute else None}
+        if packed
+        else None,
         "files": [f"{pipeline.root}/{file.path}" if pipeline.root else file.path for file in chosen.files] if chosen else [],
         "bytes": load.nbytes,
         "verdict": report.verdict(pipeline, component),

@@ -31,7 +31,9 @@ def explain_rule(word: str, out: Out, form: str, look: Look) -> None:
     rule = find(word)
     if rule is None:
         near = nearest(word)
-        raise UnknownRule(f"no rule is called {word!r}" + (f"; the nearest is {near}" if near else "; dtypecheck explain lists them"))
+        raise UnknownRule(
+            f"no rule is called {word!r}" + (f"; the nearest is {near}" if near else "; dtypecheck explain lists them")
+        )
     if form == "json":
         out.write(json.dumps(_data(rule), indent=2) + "\n")
     elif form == "markdown":
@@ -48,7 +50,9 @@ def _data(rule: type[Rule]) -> dict[str, Any]:
 
 def _markdown(rule: type[Rule]) -> str:
     read = page(rule)
-    examples = "".join(f"\n{kind}:\n\n```\n{body}```\n" for kind, bodies in (("Bad", read.bad), ("Good", read.good)) for body in bodies)
+    examples = "".join(
+        f"\n{kind}:\n\n```\n{body}```\n" for kind, bodies in (("Bad", read.bad), ("Good", read.good)) for body in bodies
+    )
     return f"# {rule.code} {rule.name}\n\n**{rule.severity}** {read.summary}\n\n{read.text}\n{examples}"
 
 

@@ -71,7 +71,9 @@ def _table(console: Console, pipeline: Pipeline, report: Report, title: str) -> 
         width = max(len(name), *(len(row[i]) for row in rows))
         gives = name in GIVES_WAY
         justify: Literal["right", "left"] = "right" if name == "bytes" else "left"
-        table.add_column(name, header_style="dim", no_wrap=True, overflow="ellipsis", min_width=6 if gives else width, justify=justify)
+        table.add_column(
+            name, header_style="dim", no_wrap=True, overflow="ellipsis", min_width=6 if gives else width, justify=justify
+        )
     for row in rows:
         table.add_row(*row)
     console.print(table)

@@ -60,7 +60,7 @@ def headers(files: list[Path]) -> tuple[float, float, int]:
         for name in names:
             with safe_open(name, "pt") as file:
                 rows = []
-                for key in file.keys():
+                for key in file.keys():  # noqa: SIM118 - a safetensors file is no dict
                     part = file.get_slice(key)
                     rows.append((key, part.get_dtype(), part.get_shape()))
                 count += len(rows)
@@ -102,7 +102,8 @@ def million(folder: Path) -> tuple[float, float, int]:
     """Seconds, megabytes and tensors of a 100 MB header, read in a process of its own."""
     path, offset, parts = folder / "million.safetensors", 0, []
     for number in range(1_000_000):
-        parts.append('"l.%06d.mlp.gate.weight":{"dtype":"F16","shape":[2,4],"data_offsets":[%d,%d]}' % (number, offset, offset + 16))
+        span = f"[{offset},{offset + 16}]"
+        parts.append(f'"l.{number:06}.mlp.gate.weight":{{"dtype":"F16","shape":[2,4],"data_offsets":{span}}}')
         offset += 16
     text = ("{" + ",".join(parts) + "}").encode()
     text += b" " * (99_999_992 - len(text))
@@ -138,10 +139,16 @@ def main() -> None:
         ratio = figures["python -c 'import diffusers'"][0] / figures["dtypecheck scan sdxl"][0]
         print(f"{'scan against import diffusers':<40} {ratio:7.1f}x")
         files = sorted((arguments.trees or folder).rglob("*.safetensors"))
-        sound = [f for f in files if f.stat().st_size > 1000 and not read_safetensors(OneFile(f), Entry(f.name, f.stat().st_size, "")).problems]
+        sound = [
+            f
+            for f in files
+            if f.stat().st_size > 1000 and not read_safetensors(OneFile(f), Entry(f.name, f.stat().st_size, "")).problems
+        ]
         ours, theirs, count = headers(sound)
         print(f"\n{'headers':<40} {'files/s':>8}   ({len(sound)} files, {count:,} tensors)")
-        print(f"{'dtypecheck':<40} {ours:8.0f}\n{'safetensors.safe_open, dtype and shape':<40} {theirs:8.0f}\n{'ratio':<40} {ours / theirs:7.2f}x")
+        for name, figure in (("dtypecheck", ours), ("safetensors.safe_open, dtype and shape", theirs)):
+            print(f"{name:<40} {figure:8.0f}")
+        print(f"{'ratio':<40} {ours / theirs:7.2f}x")
         print(f"\n{'model directories (sd15)':<40} {'seconds':>8} {'kB kept each':>13}")
         for number in (125, 250, 500, 1000):
             seconds, kept = many(folder, folder / "sd15", number)
@@ -149,7 +156,8 @@ def main() -> None:
         if arguments.million:
             seconds, megabytes, tensors = million(folder)
             print(f"\n{f'{tensors:,} tensors in a 100 MB header':<40} {seconds:8.2f} s {megabytes:6.0f} MB")
-    print(f"\nthis process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB; Python {sys.version.split()[0]}")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\nthis process at most {most:.0f} MB; Python {sys.version.split()[0]}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The recorded runs in pipelines.toml hold: tiny pipelines of the classes, run for real on the CPU in the same dtypes, do the same."""
+"""The recorded runs in pipelines.toml hold: tiny pipelines of the classes, run for real in the same dtypes, do the same."""
 
 from __future__ import annotations
 

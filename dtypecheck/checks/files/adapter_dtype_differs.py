@@ -57,11 +57,17 @@ class AdapterDtypeDiffers(Rule):
                 f"the {_what(adapter)} is stored in {stored.short}, {base.label} is loaded in {dtype.short}",
                 severity=worst,
                 against=base.loaded_from,
-                because="a model of its own keeps the dtype it was loaded in" if joins else f"it is cast to the layer's dtype: {loss}",
-                fix=Fix(f"pass torch_dtype=torch.{dtype.torch} where it is loaded") if joins else Fix(f"load the base in {stored.short}"),
+                because="a model of its own keeps the dtype it was loaded in"
+                if joins
+                else f"it is cast to the layer's dtype: {loss}",
+                fix=Fix(f"pass torch_dtype=torch.{dtype.torch} where it is loaded")
+                if joins
+                else Fix(f"load the base in {stored.short}"),
                 source=f"{stored.name} {dtype.name}",
             )
 
 
 def _what(adapter: Component) -> str:
-    return {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}.get(adapter.role, adapter.role or "adapter")
+    return {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}.get(
+        adapter.role, adapter.role or "adapter"
+    )

@@ -43,7 +43,11 @@ class DeclaredDtypeNarrows(Rule):
         if can_hold(declared.dtype, stored) or not stored.is_wide:
             return
         overflows = declared.dtype is F16 and stored not in (F32, F64)
-        loss = "values above 65504 become inf" if overflows else f"{stored.mantissa - declared.dtype.mantissa} bits of mantissa are lost"
+        loss = (
+            "values above 65504 become inf"
+            if overflows
+            else f"{stored.mantissa - declared.dtype.mantissa} bits of mantissa are lost"
+        )
         key = declared.where.at or "/dtype"
         edit = SetKey(declared.where.path, key, f'"{stored.torch}"')
         yield self.finding(

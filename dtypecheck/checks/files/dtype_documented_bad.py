@@ -11,7 +11,6 @@ from ...rule import Rule
 from ...subjects import Component
 from ..support import facts, layers, severity, why
 
-
 SAID = {
     "documented": "not the dtype that is documented for it",
     "issue_report": "reported bad for it",

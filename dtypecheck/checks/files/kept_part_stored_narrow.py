@@ -50,7 +50,7 @@ class KeptPartStoredNarrow(Rule):
         rest = {t.dtype for _, t in chosen.tensors() if t.dtype.is_float} - {t.dtype for _, t in narrow}
         if not narrow or F32 not in rest or len(narrow) < len(kept):
             return
-        file, first = narrow[0]
+        first = narrow[0][1]
         yield self.finding(
             component.loaded_from,
             f"{component.label} stores {len(narrow)} parts in {first.dtype.short} that {component.family} keeps in fp32 "

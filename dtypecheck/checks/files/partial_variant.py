@@ -48,7 +48,9 @@ class PartialVariant(Rule):
             return
         there = next(c for c in loaded if c.loads().variant is not None)
         names = ", ".join(f"{c.name} ({_stored(c)})" for c in plain)
-        follows = [c for c in plain if (claim := c.loads().claim) and claim.by == "stores" and c.loads().dtype is not there.loads().dtype]
+        follows = [
+            c for c in plain if (claim := c.loads().claim) and claim.by == "stores" and c.loads().dtype is not there.loads().dtype
+        ]
         yield self.finding(
             plain[0].loaded_from,
             f"only part of the pipeline has the variant {wanted}; {names} load their plain files instead",

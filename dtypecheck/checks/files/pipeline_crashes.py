@@ -66,6 +66,9 @@ def _fix(pipeline: Pipeline, dtype: DType, known: Knowledge) -> Fix | None:
     """The VAE alone in float32, or another dtype for all of it, whichever is first known to run."""
     for vae in pipeline.of_role("vae"):
         if runs(pipeline, {"": dtype, vae.name: F32}, known):
-            return Fix(f"load the {vae.name} in fp32 and the rest in {dtype.short}: --dtype {dtype.torch},{vae.name}=float32", verified=True)
+            return Fix(
+                f"load the {vae.name} in fp32 and the rest in {dtype.short}: --dtype {dtype.torch},{vae.name}=float32",
+                verified=True,
+            )
     best = next((other for other in USUAL if other is not dtype and runs(pipeline, {"": other}, known)), None)
     return Fix(f"load all of it in {best.short}: {call(pipeline, best)}", verified=True) if best else None

@@ -13,7 +13,6 @@ from ..support import facts, force_upcast, layers, severity, why
 from ..what_if import runs, upcasts
 from .components_meet import call, swaps
 
-
 RESULTS = {
     "error": "NaN and black pictures",
     "warning": "a risk of NaN and black pictures",
@@ -136,7 +135,9 @@ def _fix(component: Component, row: Row, known: Knowledge) -> Fix | None:
 def _others(component: Component, row: Row, known: Knowledge) -> tuple[str, ...]:
     """For a single file what to set in the applications; in a pipeline a drop-in replacement, else the row's first advice."""
     if component.pipeline.kind == "single-file":
-        return tuple(f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy)
+        return tuple(
+            f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy
+        )
     if swap := swaps(component, known, F16)[:1]:
         return swap
     return tuple(row.get("fix", ())[:1]) if severity(row, component.loads().dtype or F16) == "error" else ()

@@ -41,7 +41,9 @@ class VariantNameLies(Rule):
             if named is None or stored is None or named is stored or not named.is_wide or component.quantised:
                 continue
             wider = can_hold(stored, named)
-            extra = f", {weights.nbytes - named.nbytes(weights.nbytes * 8 // stored.bits):,} bytes more than named" if wider else ""
+            extra = (
+                f", {weights.nbytes - named.nbytes(weights.nbytes * 8 // stored.bits):,} bytes more than named" if wider else ""
+            )
             yield self.finding(
                 weights.where,
                 f"the {weights.variant} variant of {component.label} is stored in {stored.short}{extra}",
