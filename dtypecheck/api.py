@@ -47,17 +47,26 @@ def scan_paths(
 ) -> Report:
     """Scan several targets into one report; paths are relative to their target, and begin with it where there are several."""
     known = Knowledge((folder(), *rules_dirs))
-    for path in paths:
-        if not path.exists():
-            raise WrongUse(f"{path}: there is no such file or folder")
+    paths = _targets(paths)
     request = make(dtype, variant, device, libraries, known, Path.cwd())
-    given = [place(path) for path in adapters]
+    given = [place(path) for path in _targets(list(adapters))]
     report = Report(request=request)
     for path in paths:
         part = scan_files(place(path), request, known, given, told)
         report = report + (part.below(_prefix(path, paths)) if len(paths) > 1 else part)
     check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
     return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")
+
+
+def _targets(paths: Sequence[Path]) -> list[Path]:
+    """The targets, each once; a settings file of a model stands for its folder. errors: WrongUse for one that is not there."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise WrongUse(f"{path}: there is no such file or folder")
+        target = path.parent if path.name in ("model_index.json", "config.json") and path.is_file() else path
+        found.setdefault(target.absolute(), target)
+    return list(found.values())
 
 
 def _prefix(path: Path, paths: Sequence[Path]) -> str:

@@ -63,7 +63,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cli.command()
-@click.argument("targets", nargs=-1, required=True, metavar="TARGET...", type=click.Path(path_type=Path))
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
 @click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
@@ -72,7 +72,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
 @common
-def scan(targets: Sequence[Path], **options: Any) -> None:
+def scan(targets: Sequence[str], **options: Any) -> None:
     """Read headers and configs, and say which dtype every part will have after loading and where that breaks.
 
     TARGET is a model directory, a folder of several, a weight file, or a Hugging Face cache folder. Nothing is executed and
@@ -82,12 +82,16 @@ def scan(targets: Sequence[Path], **options: Any) -> None:
     """
     from .api import scan_paths
 
+    if not all(targets):
+        raise WrongUse("an empty TARGET was given")
+    for key in ("variant", "device"):
+        if options[key] == "":
+            raise WrongUse(f"--{key} is empty; leave it out instead")
     settings = _settings(options["config"])
-    wanted = {key: options[key] or getattr(settings, key) for key in ("dtype", "variant", "device")}
+    wanted = {key: getattr(settings, key) if options[key] is None else options[key] for key in ("dtype", "variant", "device")}
     with _progress(options["quiet"]) as told:
-        report = scan_paths(
-            targets, adapters=options["adapter"], libraries=options["lib"], rules_dirs=options["rules_dir"], told=told, **wanted
-        )
+        more = {"adapters": options["adapter"], "libraries": options["lib"], "rules_dirs": options["rules_dir"]}
+        report = scan_paths([Path(target) for target in targets], told=told, **more, **wanted)
     sys.exit(_finish(report, settings, options))
 
 
@@ -158,9 +162,23 @@ def _finish(report: Report, settings: Settings, options: dict[str, Any]) -> int:
         renderer(form)(report, sys.stdout, look)
         sys.stdout.flush()
     else:
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            renderer(form)(report, file, look)
+        text = io.StringIO()
+        renderer(form)(report, text, look)
+        _replace(path, text.getvalue())
     return exit_code(report, options["fail_on"] or settings.fail_on)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all: beside it first, then renamed; what is no plain file is written to as it is."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, "utf-8", errors="backslashreplace")
+        return
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_text(text, "utf-8", errors="backslashreplace")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _width() -> int:
@@ -205,6 +223,8 @@ def _progress(quiet: bool) -> _Progress:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
     gc.set_threshold(50_000, 20, 20)
+    if sys.stdout is None or sys.stderr is None:
+        sys.exit(MISUSED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

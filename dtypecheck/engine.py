@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from . import checks
@@ -15,6 +15,7 @@ from .knowledge import Knowledge
 from .loading import plan, with_dtypes
 from .read.layout import Reader
 from .report import Asked, Report, weight_files
+from .request import WrongUse
 from .rule import Rule, rules
 from .subjects import Component, Pipeline, Problem, Request, walk
 
@@ -49,31 +50,40 @@ def scan(
     files: Files, request: Request, known: Knowledge, adapters: Iterable[Files] = (), told: Callable[[str], None] | None = None
 ) -> Report:
     """Everything that a header scan says about one place. told: called with the path of each pipeline, for progress."""
-    report = Report(request=request, label=files.label)
-    given = tuple(component for adapter in adapters for component in _components(adapter, known))
-    findings: list[Finding] = []
+    given, findings = _adapters(adapters, known)
+    pipelines: list[Pipeline] = []
+    seen: Counter[str] = Counter()
+    asked: dict[str, Mapping[DType, Mapping[str, Asked]]] = {}
+    sound: dict[str, frozenset[DType]] = {}
     for reading in Reader(files, known).readings():
         pipeline = reading.pipeline
+        seen["files"] += reading.files
         if pipeline is not None:
             if told:
                 told(pipeline.path)
-            pipeline = plan(
-                replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline, _for(pipeline, request), known
-            )
+            used = replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline
+            pipeline = plan(used, _for(pipeline, request), known)
+            pipelines.append(pipeline.light())
+            seen += _seen(pipeline)
+            asked[pipeline.path] = _asked(pipeline, known)
+            sound[pipeline.path] = frozenset(dtype for dtype in asked[pipeline.path] if runs(pipeline, {"": dtype}, known))
         findings += judge(pipeline, reading.problems, known)
-        part = Report(seen=Counter({"files": reading.files} if reading.files else {}))
-        if pipeline is not None:
-            asked = _asked(pipeline, known)
-            sound = {pipeline.path: frozenset(dtype for dtype in asked if runs(pipeline, {"": dtype}, known))}
-            part = Report((), (pipeline.light(),), part.seen + _seen(pipeline), request, {pipeline.path: asked}, sound=sound)
-        report = report + part
-    return replace(report, findings=tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key)), request=request)
+    found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
+    return Report(found, tuple(pipelines), +seen, request, asked, files.label, sound)
 
 
-def _components(files: Files, known: Knowledge) -> Iterator[Component]:
-    """What an adapter given with the target consists of."""
-    for reading in Reader(files, known).readings():
-        yield from reading.pipeline.components if reading.pipeline else ()
+def _adapters(adapters: Iterable[Files], known: Knowledge) -> tuple[tuple[Component, ...], list[Finding]]:
+    """What the adapters given with the target consist of, and what is wrong with their files."""
+    components: list[Component] = []
+    findings: list[Finding] = []
+    for files in adapters:
+        before = len(components) + len(findings)
+        for reading in Reader(files, known).readings():
+            components += reading.pipeline.components if reading.pipeline else ()
+            findings += judge(None, reading.problems, known)
+        if len(components) + len(findings) == before:
+            raise WrongUse(f"{files.label}: an adapter without weights")
+    return tuple(components), findings
 
 
 def _for(pipeline: Pipeline, request: Request) -> Request:
@@ -81,12 +91,12 @@ def _for(pipeline: Pipeline, request: Request) -> Request:
     named = {name: dtype for name, dtype in request.dtypes.items() if not name or pipeline.named(name)}
     if request.dtypes and "" not in named:
         named[""] = F32
+    dropped: tuple[str, ...] = ()
     if pipeline.kind == "single-file" and any(request.dtypes):
-        named = {
-            "": F32
-        }  # from_single_file takes no dict: it warns and loads all in float32 (diffusers loaders/single_file.py:370)
+        # from_single_file takes no dict: it warns and loads all in float32 (diffusers loaders/single_file.py:370)
+        named, dropped = {"": F32}, tuple(filter(None, request.dtypes))
     variant = request.variant if pipeline.kind in ("pipeline", "component", "model") else None
-    return replace(request, dtypes=named, variant=variant)
+    return replace(request, dtypes=named, variant=variant, dropped=dropped)
 
 
 def _asked(pipeline: Pipeline, known: Knowledge) -> Mapping[DType, Mapping[str, Asked]]:

@@ -74,7 +74,7 @@ class Finding:
 
     message: who, what and against what, never advice. because: one sentence why it hurts. says: what PyTorch will print.
     source: part of the fingerprint, the normalised text the finding stands on. muted: the reason, None when it counts.
-    pipeline, component: what it is about, as far as it is about one (the engine fills them in).
+    pipeline, component: what it is about, as far as it is about one (the engine fills them in); also: further components.
     """
 
     code: str
@@ -92,6 +92,7 @@ class Finding:
     fingerprint: str = ""
     pipeline: str = ""
     component: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[int, str, str, str, int, str]:

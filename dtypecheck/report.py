@@ -104,7 +104,7 @@ class Report:
             for finding in self.findings
             if finding.muted is None
             and finding.pipeline == pipeline.path
-            and (component is None or finding.component == component.name)
+            and (component is None or component.name in (finding.component, *finding.also))
         ]
         return min(about, key=SEVERITIES.index, default="ok")
 

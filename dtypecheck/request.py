@@ -41,9 +41,9 @@ def make(
 def dtypes(text: str | None) -> dict[str, DType]:
     """`float16,vae=float32` as {"": F16, "vae": F32}; without a bare dtype the rest is float32, as in diffusers."""
     found: dict[str, DType] = {}
-    items = [item for item in (text or "").replace(" ", "").split(",") if item]
-    if text and not items:
-        raise WrongUse(f"{text!r} names no dtype; write float16 or float16,vae=float32")
+    items = text.replace(" ", "").split(",") if text is not None else []
+    if not all(items):
+        raise WrongUse(f"{text!r} leaves a dtype out; write float16 or float16,vae=float32")
     for item in items:
         name, given, word = item.rpartition("=")
         dtype = parse(word)
@@ -130,7 +130,7 @@ def _locked(path: Path, name: str) -> str | None:
 def check_names(request: Request, names: Sequence[str]) -> None:
     """errors: WrongUse when the request names a component that none of the looked-at pipelines has."""
     for name in request.dtypes:
-        if name and name not in names:
+        if name and name not in names and names:
             near = get_close_matches(name, names, n=1, cutoff=0.4)
-            listed = f"; the nearest is {near[0]}" if near else f"; there are {', '.join(names)}" if names else ""
+            listed = f"; the nearest is {near[0]}" if near else f"; there are {', '.join(dict.fromkeys(filter(None, names)))}"
             raise WrongUse(f"no component is called {name!r}{listed}")

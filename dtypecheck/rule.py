@@ -59,10 +59,11 @@ class Rule:
         alternatives: tuple[str, ...] = (),
         source: str = "",
         component: str = "",
+        also: tuple[str, ...] = (),
     ) -> Finding:
         """A finding of this rule. source: the text it stands on, for the fingerprint (default: none, place and code do).
 
-        component: the one it is about, where the subject is a pipeline.
+        component: the one it is about, where the subject is a pipeline; also: further ones.
         """
         worst = severity or self.severity
         return Finding(
@@ -78,6 +79,7 @@ class Rule:
             alternatives,
             source=source,
             component=component,
+            also=also,
         )
 
 

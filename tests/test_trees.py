@@ -60,7 +60,7 @@ def test_every_usual_request_gives_a_verdict(name: str, dtype: str, shared_tree:
     for pipeline in report.pipelines:
         for component in pipeline.components:
             load = component.loads()
-            assert load.dtype is BY_NAME[wanted] or load.failure or pipeline.kind == "adapter"
+            assert load.dtype is BY_NAME[wanted] or load.failure or pipeline.kind == "adapter" or component.role == "unused"
 
 
 @pytest.mark.parametrize("path", sorted(p for p in (DATA / "malformed").glob("*")) if DATA.is_dir() else [], ids=lambda p: p.name)

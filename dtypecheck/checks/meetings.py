@@ -82,9 +82,13 @@ def _embeds(row: Row, giver: Component, given: DType, denoiser: Component, has: 
         same = (crash.get(role), crash.get("denoiser")) == (given.name, has.name)
         if same and crash["stage"] != "decode" and _alone(crash, role):
             return _met(giver, denoiser, given, has, crash)
-    if role != "te" or row.get("embeds") != "same" or any(_of(run, role, given, has) for run in row.get("runs", ())):
+    if any(_of(run, role, given, has) for run in row.get("runs", ())):
         return None
-    return Meeting(giver, denoiser, given, has, denoiser.name, "denoise", False)
+    crashes = (crash for crash in row.get("crashes", ()) if role in crash and _alone(crash, role))
+    elsewhere = any(crash[role] != crash.get("denoiser") for crash in crashes)
+    if elsewhere if role != "te" else row.get("embeds") == "same":
+        return Meeting(giver, denoiser, given, has, denoiser.name, "denoise", False)
+    return None
 
 
 def _of(run: Row, role: str, given: DType, has: DType) -> bool:

@@ -16,6 +16,10 @@ _TRANSFORMERS = {"safetensors": "model", "bin": "pytorch_model"}
 _TORCH_NAMES = {*(dtype.torch for dtype in ALL), "half", "float", "double", "short", "int", "long", "cfloat", "cdouble"} - {""}
 
 
+UNREADABLE = "SafetensorError"
+"""What a failure `raises` whose cause lies in a file; that file has a finding of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The weights that are read, or why none are: `failure` in words, `raises` the exception's name."""
@@ -48,6 +52,9 @@ def choose(component: Component, variant: str | None, in_pipeline: bool) -> Choi
     in_pipeline: a pipeline asks each component for the variant only if it has it; a lone model takes it as given.
     """
     if component.family in ("single-file", "adapter"):
+        broken = next((file for chosen in component.sets for file in chosen.files if file.trouble), None)
+        if component.role == "unused" or broken:
+            return Choice(failure=f"{broken.path} cannot be loaded" if broken else None, raises=UNREADABLE if broken else None)
         return Choice(component.sets[0] if component.sets else None)
     if variant and in_pipeline and not offers(component, variant):
         if component.undotted:
@@ -62,6 +69,10 @@ def choose(component: Component, variant: str | None, in_pipeline: bool) -> Choi
         if chosen.missing:
             failure = f"{chosen.index} names {len(chosen.missing)} shards that are not there"
             return Choice(failure=failure, raises="OSError")
+        if troubled := next((file for file in chosen.files if file.trouble), None):
+            return Choice(failure=f"{troubled.path} cannot be loaded", raises=UNREADABLE)
+        if not chosen.files:
+            return Choice(failure=f"{chosen.index} names no shard that can be read", raises=UNREADABLE)
         return Choice(chosen, variant)
     stem = _stem(component, "safetensors")
     wanted = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"

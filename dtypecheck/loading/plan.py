@@ -15,6 +15,8 @@ from .keep import keep_list, matcher
 
 QUANTISED_DEFAULTS: Final = {"bitsandbytes_4bit": F16, "bitsandbytes_8bit": F16, "torchao": BF16, "gptq": F16, "awq": F16}
 """The dtype of what is not packed when none is asked for. source: diffusers 0.42.1 quantizers, transformers 5.23 quantizers"""
+FORCED: Final = {"fbgemm_fp8": BF16, "fp_quant": BF16}
+"""Methods that overwrite whatever dtype is asked for. source: transformers 5.23 quantizers/quantizer_fbgemm_fp8.py:90"""
 _PACKED: Final = ("absmax", "quant_map", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale")
 
 
@@ -66,7 +68,9 @@ def _islands_lost(component: Component, request: Request) -> bool:
 
 def _claim(component: Component, chosen: WeightSet, request: Request) -> Claim:
     """The witness that decides the dtype: the request, the config, the first tensor, or the library's default."""
-    asked = request.dtype_for(component.name)
+    asked, packed = request.dtype_for(component.name), component.quantised
+    if packed and packed.method in FORCED and component.family == "transformers":
+        return Claim(FORCED[packed.method], packed.where, "loads")
     if asked and component.family != "adapter":
         return Claim(asked, Where("", component.name), "requests")
     if component.family == "transformers" and request.version("transformers") >= (5,):
@@ -79,7 +83,6 @@ def _claim(component: Component, chosen: WeightSet, request: Request) -> Claim:
             return first
     if component.family == "adapter":
         return Claim(chosen.main or F32, chosen.where, "stores")
-    packed = component.quantised
     if packed and packed.method == "gguf" and packed.compute:
         return packed.compute
     return Claim(QUANTISED_DEFAULTS.get(packed.method, F32) if packed else F32, chosen.where, "loads")

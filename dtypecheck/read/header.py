@@ -11,6 +11,7 @@ from ..subjects import Problem, Tensors
 
 UNREADABLE: Final = "unreadable"
 NOT_UNDERSTOOD: Final = "not-understood"
+OTHER_FORMAT: Final = "other-format"
 TRUNCATED: Final = "truncated"
 CONTRADICTS: Final = "header-contradicts"
 LFS_POINTER: Final = "lfs-pointer"

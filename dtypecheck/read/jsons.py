@@ -11,6 +11,7 @@ from ..subjects import Config, Problem
 from .header import BROKEN_JSON, LFS_POINTER, UNREADABLE
 
 _LIMIT: Final = 64_000_000
+_KINDS: Final = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "a truth value", type(None): "null"}
 _MARKS: Final = ("<<<<<<<", "=======", ">>>>>>>")
 
 
@@ -33,7 +34,7 @@ def read_config(files: Files, entry: Entry) -> tuple[Config | None, Problem | No
     except (RecursionError, ValueError):
         return None, Problem(BROKEN_JSON, Where(entry.name), "nested too deep, or a number too long")
     if not isinstance(data, dict):
-        return None, Problem(BROKEN_JSON, Where(entry.name, line=1), f"an object is wanted, it holds a {type(data).__name__}")
+        return None, Problem(BROKEN_JSON, Where(entry.name, line=1), f"an object is wanted, it holds {_KINDS[type(data)]}")
     return Config(entry.name, data, text), None
 
 

@@ -12,7 +12,7 @@ from ..files import Entry, Files, inside
 from ..findings import Where
 from ..knowledge import Knowledge
 from ..subjects import Claim, Component, Config, Pipeline, Problem, Stock, WeightFile, WeightSet
-from .header import BROKEN_JSON, NOT_UNDERSTOOD, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
+from .header import BROKEN_JSON, OTHER_FORMAT, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
 from .jsons import read_config
 from .packed import quantised
 from .shards import weight_sets
@@ -39,6 +39,7 @@ _NO_MODEL: Final = re.compile(
     r"(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|trainer_state)\.(bin|pt|pth)"
 )
 _KEPT_BLOBS: Final = 64
+_MOST_COMPONENTS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,12 @@ class Reader:
         yield self._reading(None)
 
     def _reading(self, pipeline: Pipeline | None) -> Reading:
-        result = Reading(pipeline, tuple(self.problems), self.read)
-        self.problems, self.read = [], 0
+        """A pipeline with the problems noted since the last one; those of other files than its own wait for theirs."""
+        alone = pipeline is not None and pipeline.kind in ("single-file", "adapter")
+        later = [p for p in self.problems if p.where.path != pipeline.path] if pipeline and alone else []
+        now = [p for p in self.problems if p not in later]
+        result = Reading(pipeline, tuple(now), self.read)
+        self.problems, self.read = later, 0
         return result
 
     def config(self, entry: Entry) -> Config | None:
@@ -121,7 +126,11 @@ class Reader:
         tensors = header.tensors
         stock = _stock(header)
         sha256 = blob.removeprefix("sha256:") or None
-        return WeightFile(entry.name, header.format, entry.size, stock, tensors, header.metadata, sha256, tensors is not None)
+        trouble = header.problems[0].kind if header.problems else None
+        if tensors is not None and not len(tensors) and not trouble:
+            trouble = WEIGHTS_MISSING
+            self.problems.append(Problem(WEIGHTS_MISSING, Where(entry.name), "the file holds no tensor"))
+        return WeightFile(entry.name, header.format, entry.size, stock, tensors, header.metadata, sha256, trouble)
 
     def _pipeline(self, folder: _Folder, taken: set[str]) -> Pipeline:
         """What a model_index.json names; the folders of its components are added to `taken`."""
@@ -132,8 +141,11 @@ class Reader:
         named = index.data.get("_class_name")
         klass = named[-1] if isinstance(named, list) and named else named
         row = self.known.row("pipelines", klass) if isinstance(klass, str) else {}
-        found = []
+        found: list[Component] = []
         for name, value in index.data.items():
+            if len(found) >= _MOST_COMPONENTS:
+                self.problems.append(Problem(BROKEN_JSON, Where(index.path), f"it names more than {_MOST_COMPONENTS} components"))
+                break
             if name.startswith("_") or not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
                 continue
             place = inside(folder.path, name)
@@ -149,6 +161,8 @@ class Reader:
             else:
                 found.append(self._component(name, place, value, role, index))
         self._check_json(folder)
+        if not isinstance(klass, str):
+            self.problems.append(Problem(BROKEN_JSON, index.where("_class_name"), "its _class_name is missing or no name"))
         return Pipeline(path, klass if isinstance(klass, str) else None, "pipeline", tuple(found), config=index)
 
     def _component(self, name: str, path: str, named: list[str | None], role: str, index: Config) -> Component:
@@ -219,7 +233,7 @@ class Reader:
             what = FOREIGN.get(_suffix(name), "an OpenVINO model")
             if not name.endswith(".xml"):
                 self.problems.append(
-                    Problem(NOT_UNDERSTOOD, Where(folder.entries[name].name), f"{what}: its dtypes were not looked at")
+                    Problem(OTHER_FORMAT, Where(folder.entries[name].name), f"{what}: its dtypes were not looked at")
                 )
         return bool(names)
 
@@ -266,7 +280,7 @@ class Reader:
 
     def _single(self, file: WeightFile) -> Pipeline:
         layout = recognise(file, self.known)
-        parts = split(file, layout) if file.readable else ()
+        parts = split(file, layout) if file.tensors is not None else ()
         if layout.kind in ("lora", "embedding", "ip-adapter"):
             parts = tuple(Component("", c.path, None, "adapter", layout.kind, None, c.sets) for c in parts)
             return Pipeline(file.path, None, "adapter", parts)

@@ -15,7 +15,7 @@ from ..files import Entry, Files
 from ..findings import Where
 from ..subjects import Problem, Tensors
 from . import torch_legacy, torch_zip
-from .header import CONTRADICTS, NOT_UNDERSTOOD, TRUNCATED, UNREADABLE, WANTS_CODE, Header, refuse
+from .header import CONTRADICTS, NOT_UNDERSTOOD, OTHER_FORMAT, TRUNCATED, UNREADABLE, WANTS_CODE, Header, refuse
 from .opcodes import Loaded, load
 from .pickle_keys import Collected, collect
 from .pickle_machine import Stopped
@@ -58,12 +58,16 @@ def _instead(first: bytes, entry: Entry) -> Problem | None:
     Asked only after the pickle machine gave up: `GGUF` begins a pickle as well, one that may go on to call anything.
     """
     what = _other_format(first) or _no_pickle(first)
-    return look_alike(first, entry) or (Problem(NOT_UNDERSTOOD, Where(entry.name), what) if what else None)
+    kind = OTHER_FORMAT if what == _TAR else NOT_UNDERSTOOD
+    return look_alike(first, entry) or (Problem(kind, Where(entry.name), what) if what else None)
+
+
+_TAR: Final = "a tar archive, which torch.save wrote before 0.1.10"
 
 
 def _other_format(first: bytes) -> str:
     if first[257:262] == b"ustar":
-        return "a tar archive, which torch.save wrote before 0.1.10"
+        return _TAR
     if first[8:10] == b'{"' and int.from_bytes(first[:8], "little") < 1 << 32:
         return "a safetensors file under another format's name"
     what = next((what for magic, what in _FORMATS if first.startswith(magic)), "")
@@ -86,7 +90,7 @@ def _zip(files: Files, entry: Entry) -> Header:
             return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, "a zip archive without a data.pkl: torch.save did not write it")
         if folder + "constants.pkl" in archive.items:
             detail = "a TorchScript archive, which holds a compiled program; its weights are not read"
-            return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, detail)
+            return refuse(FORMAT, OTHER_FORMAT, entry.name, detail)
         loaded = load(read_item(files, entry, archive.items[places[0]]), 0, names)
     except Damaged as damage:
         return refuse(FORMAT, TRUNCATED if damage.cut else CONTRADICTS, entry.name, damage.detail)

@@ -23,6 +23,7 @@ _INDEX: Final = re.compile(
     r"(?:\.(?P<middle>[^.]+))?\.index(?:\.(?P<late>[^.]+))?\.json"
 )
 
+_NO_MAP: Final = "the index names no shard: its weight_map is missing, or is no map of tensor names to file names"
 _WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 
 ReadWeights = Callable[[Entry], WeightFile]
@@ -71,7 +72,13 @@ def _add_indexed(
     listed = content.data.get("weight_map")
     shards = sorted({shard for shard in listed.values() if isinstance(shard, str)}) if isinstance(listed, dict) else []
     if not shards:
-        found.problems.append(Problem(MISSING_SHARD, where, "the index names no shard: it has no weight_map"))
+        found.problems.append(
+            Problem(
+                MISSING_SHARD,
+                where,
+                _NO_MAP,
+            )
+        )
         return
     files: list[WeightFile] = []
     missing: list[str] = []
@@ -134,10 +141,14 @@ def _add_orphans(
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     if indexed and indexed.index:
         wasted = sum(entry.size for entry in left)
-        detail = f"{len(left)} shards ({wasted:,} bytes) that the index does not name: {some}"
+        detail = f"{_shards(left)} ({wasted:,} bytes) that the index does not name: {some}"
         found.problems.append(Problem(EXTRA_SHARD, Where(left[0].name), detail, Where(indexed.index)))
         return
     wanted = f"{stem}.{form}.index" + (f".{variant}" if variant else "") + ".json"
-    detail = f"{len(left)} shards without an index: no loader finds them until there is a {wanted} ({some})"
+    detail = f"{_shards(left)} without an index: no loader finds them until there is a {wanted} ({some})"
     found.problems.append(Problem(MISSING_SHARD, Where(left[0].name), detail))
     found.sets.append(WeightSet(form, stem, variant, tuple(map(weights, left)), None, "unread"))
+
+
+def _shards(left: list[Entry]) -> str:
+    return f"{len(left)} shard" + "s" * (len(left) != 1)

@@ -28,7 +28,7 @@ def render(report: Report, out: Out, look: Look) -> None:
         file=out,  # type: ignore[arg-type]
         width=max(look.width, 60),
         force_terminal=look.colour,
-        no_color=not look.colour,
+        no_color=None if look.colour else True,
         highlight=False,
         soft_wrap=True,
     )
@@ -87,7 +87,7 @@ def _row(component: Component, word: str, declares: bool) -> Iterable[Text]:
     cells = [component.name or "-", component.klass or "", stored(component), *([declared] * declares), loads_as(component)]
     yield Text(MARKS[word], style=STYLES[word])
     for cell in cells:
-        yield Text(clean(cell))
+        yield Text(_cut(clean(cell)))
     yield Text(size(component.loads().nbytes) if component.loads().dtype else "-")
 
 
@@ -103,15 +103,26 @@ def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
         console.print(Text("  asked for in " + "; ".join(parts), style="dim"))
 
 
+LONGEST = 60
+"""Letters of a name that are shown in a table."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
 def _finding(console: Console, finding: Finding) -> None:
+    """The first line says what and where; the rest is indented under it."""
     style = STYLES[finding.severity]
-    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(finding.message))}")
-    for name, text in _rest(finding):
+    placed = finding.code.startswith("DT0") and finding.where.path not in finding.message
+    message = f"{finding.where}: {finding.message}" if placed else finding.message
+    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(message))}")
+    for name, text in _rest(finding, placed):
         console.print(f"      [dim]{name:<8}[/dim] {escape(clean(text))}")
 
 
-def _rest(finding: Finding) -> Iterable[tuple[str, str]]:
-    if str(finding.where) not in finding.message:
+def _rest(finding: Finding, placed: bool) -> Iterable[tuple[str, str]]:
+    if not placed and str(finding.where) not in finding.message:
         yield "where", str(finding.where)
     if finding.against and str(finding.against) != str(finding.where):
         yield "against", str(finding.against)

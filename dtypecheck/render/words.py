@@ -46,6 +46,8 @@ def _share(floats: Mapping[DType, int], main: DType) -> str:
 def loads_as(component: Component) -> str:
     """What the load plan gives: fp16, fp16 (wo in fp32), or that it does not load."""
     load = component.loads()
+    if component.role == "unused":
+        return "not loaded"
     if load.dtype is None:
         return "does not load" if load.failure else "-"
     if component.quantised:

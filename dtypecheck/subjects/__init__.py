@@ -74,6 +74,11 @@ class Component:
         return self.name or self.path or self.klass or "model"
 
     @property
+    def described(self) -> str:
+        """Its label, and its class where that says more."""
+        return f"{self.label} ({self.klass})" if self.klass and self.klass != self.label else self.label
+
+    @property
     def where(self) -> Where:
         """The place that stands for the component: its config, else its first weights, else its folder."""
         if self.config:

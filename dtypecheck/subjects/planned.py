@@ -69,12 +69,14 @@ class Request:
     """What was asked for. dtypes: component name to dtype, "" for all the rest; empty when no dtype was asked for.
 
     device: a name of rules/devices.toml. libraries: ("diffusers", "0.42.1", "installed") for each that matters.
+    dropped: components that had a dtype of their own where the loader takes none.
     """
 
     dtypes: Mapping[str, DType] = field(default_factory=dict)
     variant: str | None = None
     device: str | None = None
     libraries: tuple[tuple[str, str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
 
     def dtype_for(self, component: str) -> DType | None:
         """The dtype asked for a component, None when none was."""

@@ -99,7 +99,7 @@ class WeightFile:
     tensors: Tensors | None = field(default=None, repr=False, compare=False)
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     sha256: str | None = None
-    readable: bool = True
+    trouble: str | None = None
 
     def light(self) -> WeightFile:
         """The same without columns: what a report keeps."""

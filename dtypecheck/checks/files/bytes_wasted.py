@@ -47,7 +47,8 @@ class BytesWasted(Rule):
         dtype = largest.loads().dtype
         has = {s.variant for c in pipeline.components for s in c.sets if s.variant and s.main is dtype}
         variant = sorted(has)[0] if has and not pipeline.request.variant else ""
-        advice = f'pass variant="{variant}"' if variant else f"store a {dtype.short if dtype else 'narrower'} variant"
+        what = "the file" if pipeline.kind == "single-file" else "a variant"
+        advice = f'pass variant="{variant}"' if variant else f"store {what} in {dtype.short if dtype else 'a narrower dtype'}"
         yield self.finding(
             largest.loaded_from,
             f"{names}: {total:,} bytes are read and then cast away; stored wider than asked for",

@@ -96,7 +96,8 @@ def _fixes(met: Meeting, pipeline: Pipeline, known: Knowledge) -> tuple[Fix | No
     fix = None
     if best:
         fix = Fix(f"load all of it in {best.short}: {call(pipeline, best)}", lossless=True, verified=True)
-    return fix, swaps(met.taker, known, rest)[:1] if met.taker.role == "vae" else ()
+    upcast = known.row("pipelines", pipeline.klass or "").get("reads_force_upcast", False)
+    return fix, swaps(met.taker, known, rest)[:1] if met.taker.role == "vae" and upcast else ()
 
 
 def swaps(vae: Component, known: Knowledge, dtype: DType) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class DtypeDocumentedBad(Rule):
     def check(self, component: Component, known: Knowledge) -> Iterator[Finding]:
         """At most one finding a component."""
         load = component.loads()
-        if load.dtype is None or load.claim is None or component.role == "vae" or load.kept or component.quantised:
+        if load.dtype is None or load.claim is None or component.role == "vae" or load.patterns or component.quantised:
             return
         row = facts(component, known)
         worst = severity(row, load.dtype)
@@ -59,7 +59,7 @@ class DtypeDocumentedBad(Rule):
         verb = "is loaded" if component.pipeline.request.dtypes else "would be loaded without a dtype"
         yield self.finding(
             component.loaded_from,
-            f"{component.label} ({component.klass}) {verb} in {load.dtype.short}, which is {_said(row, load.dtype, worst)}{first}",
+            f"{component.described} {verb} in {load.dtype.short}, which is {_said(row, load.dtype, worst)}{first}",
             severity=worst,
             against=load.claim.where if load.claim.by == "declares" else None,
             because=why(row, load.dtype),

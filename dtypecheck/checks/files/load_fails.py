@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...dtypes import parse
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
+from ...loading.choice import UNREADABLE
 from ...rule import Rule
 from ...subjects import Component, Pipeline
 
@@ -39,7 +40,7 @@ class LoadFails(Rule):
         failing: dict[tuple[str | None, bool], list[Component]] = {}
         for component in pipeline.components:
             load = component.loads()
-            if load.failure and component.sets and "shards" not in load.failure:
+            if load.failure and component.sets and load.raises != UNREADABLE and "shards" not in load.failure:
                 failing.setdefault((load.raises, bool(_variants(component))), []).append(component)
         for (raises, _), components in failing.items():
             yield self._tell(pipeline, components, raises or "")
@@ -60,12 +61,14 @@ class LoadFails(Rule):
         return self.finding(
             first.where,
             f"{names} {many}: {first.loads().failure}{more}",
-            severity="error" if request.dtypes or request.variant else "warning",
+            severity="warning" if fix and not (request.dtypes or request.variant) else "error",
             says=raises,
             fix=fix,
+            also=tuple(component.name for component in components[1:]),
+            component=first.name,
             source=first.loads().failure or "",
         )
 
 
 def _variants(component: Component) -> list[str]:
-    return sorted({weights.variant for weights in component.sets if weights.variant})
+    return sorted({weights.variant for weights in component.sets if weights.variant and weights.spelling != "unread"})

@@ -33,7 +33,7 @@ class SingleFileMixed(Rule):
 
     def check(self, component: Component, known: Knowledge) -> Iterator[Finding]:
         """One finding a component of a single file."""
-        if component.family != "single-file" or component.quantised or not component.sets:
+        if component.family != "single-file" or component.quantised or not component.sets or not component.name:
             return
         floats = {dtype: amount.parameters for dtype, amount in component.sets[0].stock.items() if dtype.is_wide}
         total = sum(floats.values())

@@ -74,7 +74,7 @@ class VaeNotSafe(Rule):
         if component.pipeline.kind == "single-file":
             return f"the {component.label} in this file gives {result} where an application runs it in {dtype}{where}"
         who = f"and {component.pipeline.klass} does not upcast it: " if component.pipeline.klass else ": "
-        return f"the {component.label} ({component.klass}) loads as {dtype}, {who}{result}{where}".replace(", : ", ": ")
+        return f"the {component.described} loads as {dtype}, {who}{result}{where}".replace(", : ", ": ")
 
 
 def _sha256(component: Component) -> str:
@@ -138,6 +138,8 @@ def _others(component: Component, row: Row, known: Knowledge) -> tuple[str, ...]
         return tuple(
             f"{remedy['app']}: {remedy['set']}" for name, remedy in known.all("remedies") if name == "vae" and "set" in remedy
         )
+    if component.pipeline.kind != "pipeline":
+        return ()
     if swap := swaps(component, known, F16)[:1]:
         return swap
     return tuple(row.get("fix", ())[:1]) if severity(row, component.loads().dtype or F16) == "error" else ()

@@ -38,7 +38,7 @@ class VariantNameLies(Rule):
         """One finding for each variant of the component whose main dtype is not the one it is named after."""
         for weights in component.sets:
             named, stored = parse(weights.variant or ""), weights.main
-            if named is None or stored is None or named is stored or not named.is_wide or component.quantised:
+            if named is None or stored is None or named is stored or component.quantised or not (named.is_wide or stored.is_wide):
                 continue
             wider = can_hold(stored, named)
             extra = (

@@ -1,16 +1,15 @@
-"""A file of weights is in a format, or in a spelling, that is not understood."""
+"""A file of weights is in a format that is not looked into."""
 
 from __future__ import annotations
 
-from ...read.header import NOT_UNDERSTOOD
+from ...read.header import OTHER_FORMAT
 from ..problem import OfKind
 
 
 class FileNotUnderstood(OfKind):
-    """A file of weights is in a format, or in a spelling, that is not understood.
+    """A file of weights is in a format that is not looked into.
 
-    Its dtypes were not looked at. ONNX, Flax, TensorFlow and TensorRT files are left alone by design; anything else that stands
-    where safetensors or torch weights should stand is worth a look.
+    Its dtypes were not looked at. ONNX, Flax, TensorFlow, TensorRT and TorchScript files are left alone by design.
 
     ```bad
     config.json: {"_class_name": "AutoencoderKL"}
@@ -27,4 +26,4 @@ class FileNotUnderstood(OfKind):
     code = "DT002"
     severity = "note"
     in_gate = False
-    kind = NOT_UNDERSTOOD
+    kind = OTHER_FORMAT

@@ -26,4 +26,4 @@ class UnreadableFile(OfKind):
     code = "DT001"
     severity = "error"
     kind = UNREADABLE
-    remedy = "make the file readable for the user that scans"
+    remedy = "make it readable for the user that scans, or remove it"
