@@ -21,7 +21,7 @@ from dtypecheck.read.header import (
     BROKEN_JSON,
     LFS_POINTER,
     MISSING_SHARD,
-    NOT_UNDERSTOOD,
+    OTHER_FORMAT,
     PATH_ESCAPE,
     TRUNCATED,
     UNREADABLE,
@@ -400,13 +400,13 @@ def test_files_of_other_frameworks_are_said_not_to_be_looked_at(suffix: str) -> 
     index = '{"_class_name": "OnnxPipeline", "unet": ["diffusers", "OnnxRuntimeModel"]}'
     files = Memory({"model_index.json": index.encode(), f"unet/model{suffix}": b"x"})
     (problem,) = problems(files)
-    assert (problem.kind, problem.where.path) == (NOT_UNDERSTOOD, f"unet/model{suffix}")
+    assert (problem.kind, problem.where.path) == (OTHER_FORMAT, f"unet/model{suffix}")
     assert FOREIGN[suffix] in problem.detail
 
 
 def test_an_openvino_model_is_told_once_and_its_bin_not_read_as_a_pickle() -> None:
     files = Memory({"unet/openvino_model.xml": b"<net>", "unet/openvino_model.bin": b"numbers", "unet/config.json": b"{}"})
-    assert [(p.kind, p.where.path) for p in problems(files)] == [(NOT_UNDERSTOOD, "unet/openvino_model.bin")]
+    assert [(p.kind, p.where.path) for p in problems(files)] == [(OTHER_FORMAT, "unet/openvino_model.bin")]
     assert pipelines(files) == []
 
 
@@ -414,7 +414,7 @@ def test_flax_weights_beside_torch_weights_do_not_hide_them() -> None:
     files = example(
         f'config.json: {{"architectures": ["BertModel"]}}\nmodel.safetensors: {W}\nflax_model.msgpack: lfs 1\ntf_model.h5: lfs 1'
     )
-    assert kinds(files) == [NOT_UNDERSTOOD, NOT_UNDERSTOOD]
+    assert kinds(files) == [OTHER_FORMAT, OTHER_FORMAT]
     assert component(files).sets[0].main is F16
 
 

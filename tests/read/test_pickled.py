@@ -20,7 +20,16 @@ from hypothesis import strategies as st
 
 from dtypecheck import dtypes
 from dtypecheck.files import Directory, Entry, Memory, OneFile
-from dtypecheck.read.header import CONTRADICTS, LFS_POINTER, NOT_UNDERSTOOD, TRUNCATED, UNREADABLE, WANTS_CODE, Header
+from dtypecheck.read.header import (
+    CONTRADICTS,
+    LFS_POINTER,
+    NOT_UNDERSTOOD,
+    OTHER_FORMAT,
+    TRUNCATED,
+    UNREADABLE,
+    WANTS_CODE,
+    Header,
+)
 from dtypecheck.read.opcodes import load
 from dtypecheck.read.pickle_actions import ACTIONS
 from dtypecheck.read.pickle_known import HARMLESS
@@ -475,7 +484,7 @@ def test_a_name_with_control_characters_is_shown_as_escapes() -> None:
         (bytes(4096), NOT_UNDERSTOOD, "zeros"),
         (b"GGUF\x03\0\0\0", NOT_UNDERSTOOD, "GGUF"),
         (struct.pack("<Q", 100) + b'{"a":{"dtype":"F16"', NOT_UNDERSTOOD, "safetensors"),
-        (b"storages".ljust(257, b"\0") + b"ustar\x0000", NOT_UNDERSTOOD, "tar archive"),
+        (b"storages".ljust(257, b"\0") + b"ustar\x0000", OTHER_FORMAT, "tar archive"),
         (b"7z\xbc\xaf\x27\x1c", NOT_UNDERSTOOD, "7z"),
         (pickle.dumps({"a": 1}), NOT_UNDERSTOOD, "a pickle that torch.save did not write"),
         (zipped(b"N.", folder="x/y").replace(b"data.pkl", b"data.txt"), NOT_UNDERSTOOD, "without a data.pkl"),
@@ -494,7 +503,7 @@ def test_a_torchscript_archive_is_not_understood_and_says_so(tmp_path: Path) -> 
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer)
     header = header_of(buffer.getvalue())
-    assert kinds(header) == [NOT_UNDERSTOOD]
+    assert kinds(header) == [OTHER_FORMAT]
     assert "TorchScript" in header.problems[0].detail
 
 

@@ -37,9 +37,8 @@ def found(contents: dict[str, bytes], folder: str = "unet") -> Folder:
     def weights(entry: Any) -> WeightFile:
         header = read_safetensors(files, entry)
         tensors = header.tensors
-        return WeightFile(
-            entry.name, header.format, entry.size, tensors.stock() if tensors else {}, tensors, readable=tensors is not None
-        )
+        stock = tensors.stock() if tensors else {}
+        return WeightFile(entry.name, header.format, entry.size, stock, tensors, trouble=None if tensors else "truncated")
 
     def config(entry: Any) -> Config | None:
         return read_config(files, entry)[0]
@@ -181,7 +180,7 @@ def test_shards_that_no_index_names_are_extra_beside_one_with_their_variant(
     assert (problem.kind, problem.where.path) == (EXTRA_SHARD, f"unet/{pattern.format(2)}")
     assert problem.against is not None
     assert problem.against.path == f"unet/{name}"
-    assert f"1 shards ({len(shard('b'))} bytes)" in problem.detail
+    assert f"1 shard ({len(shard('b'))} bytes)" in problem.detail
 
 
 def test_plain_files_variants_and_indexes_stand_side_by_side() -> None:
@@ -301,7 +300,7 @@ def test_tensors_that_a_shard_lacks_are_told_once_a_shard() -> None:
 def test_a_shard_that_cannot_be_read_is_not_also_told_to_lack_tensors() -> None:
     result = found({**WHOLE, MAP["a"]: b"\r\n"})
     assert result.problems == []
-    assert [file.readable for file in result.sets[0].files] == [False, True]
+    assert [file.trouble is None for file in result.sets[0].files] == [False, True]
 
 
 def test_names_of_shards_cannot_write_to_a_terminal() -> None:

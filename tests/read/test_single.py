@@ -117,7 +117,7 @@ def test_plain_weights_are_one_component_with_the_whole_file(known: Knowledge) -
 
 
 def test_an_unread_file_has_no_layout_and_is_left_whole(known: Knowledge) -> None:
-    file = WeightFile("m", "safetensors", 10, readable=False)
+    file = WeightFile("m", "safetensors", 10, trouble="truncated")
     assert recognise(file, known).kind == "weights"
     assert rest(file, ()) == (file,)
 
