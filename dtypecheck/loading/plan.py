@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from ..dtypes import BF16, F8_E4M3, F16, F32, I32, U8, DType
@@ -114,7 +115,7 @@ def _is_cast(component: Component, key: str, stored: DType, request: Request) ->
 
 def _counts(
     component: Component, chosen: WeightSet, dtype: DType, names: tuple[str, ...], request: Request
-) -> tuple[dict[DType, int], int]:
+) -> tuple[Mapping[DType, int], int]:
     """Parameters by dtype after loading, and how many of them the keep list `names` holds in float32."""
     counts: dict[DType, int] = {}
     kept = 0
@@ -136,7 +137,7 @@ def _counts(
                 kept += elements * held
                 final = F32 if held else dtype
             counts[final] = counts.get(final, 0) + elements
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].name))), kept
+    return _shared(tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0].name)))), kept
 
 
 def _packing(method: str, stored: DType) -> int:
@@ -144,3 +145,9 @@ def _packing(method: str, stored: DType) -> int:
     if method in ("bitsandbytes_4bit", "nunchaku") and stored is U8:
         return 2
     return 8 if method in ("gptq", "awq") and stored is I32 else 1
+
+
+@lru_cache(maxsize=4096)
+def _shared(counts: tuple[tuple[DType, int], ...]) -> Mapping[DType, int]:
+    """The counts as a mapping; equal ones are one object, because a report on thousands of models keeps them all."""
+    return dict(counts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from operator import add
 from typing import Final
 
 from ..dtypes import DType
@@ -32,7 +33,6 @@ _FIXED: Final = {2: ":{", 3: "dtype", 4: ":", 6: ",", 7: "shape", 9: "data_offse
 _NUMBER: Final = "(?:0|[1-9][0-9]{0,19})"
 _SHAPE: Final = re.compile(rf":\[((?:{_NUMBER}(?:,{_NUMBER})*)?)\],")
 _NO_DIGITS: Final = dict.fromkeys(map(ord, "0123456789"))
-_LEADING_ZERO: Final = re.compile(r"(?:^|,)0[0-9]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _METADATA: Final = '{"__metadata__":'
 _TOLD: Final = 10
@@ -107,7 +107,7 @@ def _match(text: str, columns: Columns) -> dict[str, str] | None:
             return None
     elif not text.startswith("{"):
         return None
-    specs: dict[tuple[str, str], _Spec] = {}
+    specs: dict[str, _Spec] = {}
     while position < len(text) - 1:
         cut = text.find('},"', position + _BLOCK)
         stop = len(text) - 1 if cut < 0 else cut + 1
@@ -122,22 +122,26 @@ def _match(text: str, columns: Columns) -> dict[str, str] | None:
 _Spec = tuple[DType, tuple[int, ...], int]
 
 
-def _match_block(block: str, columns: Columns, specs: dict[tuple[str, str], _Spec]) -> bool:
+def _match_block(block: str, columns: Columns, specs: dict[str, _Spec]) -> bool:
     """Add whole tensors, `"a":{...},"b":{...}`, to the columns; False when anything in the block is spelled otherwise."""
     pieces = block.split('"')
     count, rest = divmod(len(pieces), _STRIDE)
-    if rest != 1 or pieces[0] or "\\" in block or (not block.isprintable() and _CONTROL.search(block)):
+    if rest != 1 or pieces[0] or "\\" in block:
+        return False
+    keys = pieces[1::_STRIDE]
+    if not (names := "".join(keys)).isprintable() and _CONTROL.search(names):
         return False
     if any(pieces[at::_STRIDE].count(word) != count for at, word in _FIXED.items()):
         return False
-    spelled = list(zip(pieces[5::_STRIDE], pieces[8::_STRIDE], strict=True))
+    spelled = list(map(add, pieces[5::_STRIDE], pieces[8::_STRIDE]))
     for spec in set(spelled).difference(specs):
-        if not (shaped := _SHAPE.fullmatch(spec[1])):
+        name, colon, bracketed = spec.partition(":")
+        if not (shaped := _SHAPE.fullmatch(colon + bracketed)):
             return False
         shape = tuple(map(int, shaped[1].split(","))) if shaped[1] else ()
         if shape and max(shape) >> 64:
             return False
-        dtype = DTYPES.get(spec[0]) or columns.dtype(spec[0], pieces[1 + _STRIDE * spelled.index(spec)])
+        dtype = DTYPES.get(name) or columns.dtype(name, keys[spelled.index(spec)])
         specs[spec] = dtype, shape, nbytes(dtype, shape)
     offsets = "".join(pieces[10::_STRIDE])
     if not (offsets.startswith(":[") and offsets.endswith("]}")):
@@ -145,16 +149,13 @@ def _match_block(block: str, columns: Columns, specs: dict[tuple[str, str], _Spe
     offsets = offsets[2:-2]
     if offsets.translate(_NO_DIGITS) != "]},:[".join([","] * count):
         return False
-    offsets = offsets.replace("]},:[", ",")
-    if (offsets.startswith("0") or ",0" in offsets) and _LEADING_ZERO.search(offsets):
-        return False
     try:
-        numbers = array("Q", map(int, offsets.split(",")))
+        numbers = array("Q", json.loads(f"[{offsets.replace(']},:[', ',')}]"))
         dtypes, shapes, sizes = zip(*map(specs.__getitem__, spelled), strict=True)
         columns.sizes.extend(sizes)
     except (ValueError, OverflowError):
         return False
-    columns.keys += pieces[1::_STRIDE]
+    columns.keys += keys
     columns.dtypes += dtypes
     columns.shapes += shapes
     columns.begins += numbers[::2]

@@ -77,7 +77,7 @@ def headers(files: list[Path]) -> tuple[float, float, int]:
 
 
 def many(folder: Path, case: Path, count: int) -> tuple[float, float]:
-    """Seconds and kept kilobytes for each of `count` copies of a model directory, scanned in one process."""
+    """Seconds and peak megabytes of one process that scans `count` copies of a model directory."""
     place = folder / f"many{count}"
     for number in range(count):
         target = place / f"model{number:04}"
@@ -87,15 +87,8 @@ def many(folder: Path, case: Path, count: int) -> tuple[float, float]:
                 link = target / source.relative_to(case)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 os.link(source, link)
-    program = (
-        "import resource,sys,time,gc;from dtypecheck import scan;from dtypecheck import api;"
-        "a=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;t=time.perf_counter();"
-        "import tracemalloc;tracemalloc.start();r=scan(sys.argv[1],libraries=['diffusers==0.42.1','transformers==5.23.0']);"
-        "gc.collect();print(time.perf_counter()-t, tracemalloc.get_traced_memory()[0]/1024, len(r.pipelines))"
-    )
-    out = subprocess.run([sys.executable, "-c", program, str(place)], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    seconds, kept, pipelines = map(float, out.split())
-    return seconds, kept / pipelines
+    program = "import sys; from dtypecheck import scan; report = scan(sys.argv[1]); print(len(report.pipelines))"
+    return whole(["-c", program, str(place)])
 
 
 def million(folder: Path) -> tuple[float, float, int]:
@@ -149,10 +142,13 @@ def main() -> None:
         for name, figure in (("dtypecheck", ours), ("safetensors.safe_open, dtype and shape", theirs)):
             print(f"{name:<40} {figure:8.0f}")
         print(f"{'ratio':<40} {ours / theirs:7.2f}x")
-        print(f"\n{'model directories (sd15)':<40} {'seconds':>8} {'kB kept each':>13}")
+        print(f"\n{'model directories (sd15)':<40} {'seconds':>8} {'ms each':>8} {'peak MB':>8} {'kB kept each':>13}")
+        first: tuple[int, float] | None = None
         for number in (125, 250, 500, 1000):
-            seconds, kept = many(folder, folder / "sd15", number)
-            print(f"{number:<40} {seconds:8.2f} {kept:13.1f}")
+            seconds, most = many(folder, folder / "sd15", number)
+            first = first or (number, most)
+            kept = f"{1024 * (most - first[1]) / (number - first[0]):13.1f}" if number > first[0] else ""
+            print(f"{number:<40} {seconds:8.2f} {1000 * seconds / number:8.1f} {most:8.1f} {kept}")
         if arguments.million:
             seconds, megabytes, tensors = million(folder)
             print(f"\n{f'{tensors:,} tensors in a 100 MB header':<40} {seconds:8.2f} s {megabytes:6.0f} MB")
