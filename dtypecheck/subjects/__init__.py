@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from weakref import ReferenceType, ref
 
 from ..findings import Where
 from .planned import By, Claim, Load, Quantised, Request
@@ -66,7 +67,18 @@ class Component:
     quantised: Quantised | None = None
     load: Load | None = None
     undotted: tuple[str, ...] = ()
-    pipeline: Pipeline = field(init=False, repr=False, compare=False)
+    _pipeline: ReferenceType[Pipeline] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline it is part of; known as long as somebody holds that.
+
+        errors: LookupError when nobody does.
+        """
+        pipeline = self._pipeline() if self._pipeline else None
+        if pipeline is None:
+            raise LookupError(f"the pipeline of {self.label} is gone")
+        return pipeline
 
     @property
     def label(self) -> str:
@@ -97,7 +109,7 @@ class Component:
         return self.load or Load(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Pipeline:
     """What is loaded together: a pipeline directory, a component or transformers folder, a single file, an adapter.
 
@@ -117,7 +129,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         for component in (*self.components, *self.adapters):
-            object.__setattr__(component, "pipeline", self)
+            object.__setattr__(component, "_pipeline", ref(self))
 
     def of_role(self, *roles: str) -> tuple[Component, ...]:
         """The components with one of these roles, in their order."""

@@ -8,6 +8,7 @@ Lays the fixtures out below a temporary folder. Every figure is of a whole proce
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import resource
 import statistics
@@ -25,21 +26,33 @@ from lay_out import lay_out  # noqa: E402
 from dtypecheck.files import Entry, OneFile  # noqa: E402
 from dtypecheck.read.weights import read_safetensors  # noqa: E402
 
+PEAK = """
+import sys
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")), file=sys.stderr)
+"""
+"""What a measured program says last: the most memory it ever held, in kB (ru_maxrss would count its parent's too)."""
 
-def whole(arguments: list[str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of one process."""
+
+def program_of(*arguments: str) -> str:
+    """A program that does what `dtypecheck ARGUMENTS` does."""
+    return f"from dtypecheck.cli import main\ntry:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass"
+
+
+def whole(program: str) -> tuple[float, float]:
+    """Seconds and peak megabytes of one Python process that runs a program."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT)
-    _, _, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", program + PEAK], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=True
+    )
+    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
 
 
-def median(commands: dict[str, list[str]], runs: int = 5) -> dict[str, tuple[float, float]]:
-    """The median seconds and megabytes of each command; one warm-up, then all of them in turn."""
-    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+def median(programs: dict[str, str], runs: int = 5) -> dict[str, tuple[float, float]]:
+    """The median seconds and the most megabytes of each program; one warm-up, then all of them in turn."""
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     for turn in range(runs + 1):
-        for name, arguments in commands.items():
-            figure = whole(arguments)
+        for name, program in programs.items():
+            figure = whole(program)
             if turn:
                 figures[name].append(figure)
     return {name: (statistics.median(s for s, _ in rows), max(m for _, m in rows)) for name, rows in figures.items()}
@@ -66,6 +79,9 @@ def headers(files: list[Path]) -> tuple[float, float, int]:
                 count += len(rows)
         return count
 
+    theirs()
+    gc.collect()
+    gc.freeze()  # what torch brought with it is none of either's business
     times: dict[str, list[float]] = {"ours": [], "theirs": []}
     for turn in range(10):
         for name, read in (("ours", ours), ("theirs", theirs)):
@@ -87,8 +103,8 @@ def many(folder: Path, case: Path, count: int) -> tuple[float, float]:
                 link = target / source.relative_to(case)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 os.link(source, link)
-    program = "import sys; from dtypecheck import scan; report = scan(sys.argv[1]); print(len(report.pipelines))"
-    return whole(["-c", program, str(place)])
+    program = f"from dtypecheck import scan; report = scan({str(place)!r}); print(len(report.pipelines))"
+    return whole(program)
 
 
 def million(folder: Path) -> tuple[float, float, int]:
@@ -103,7 +119,7 @@ def million(folder: Path) -> tuple[float, float, int]:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + offset)
-    seconds, megabytes = whole(["-m", "dtypecheck", "scan", str(path)])
+    seconds, megabytes = whole(program_of("scan", str(path)))
     return seconds, megabytes, 1_000_000
 
 
@@ -119,11 +135,11 @@ def main() -> None:
         sdxl = str(folder / "sdxl")
         figures = median(
             {
-                "dtypecheck scan sdxl": ["-m", "dtypecheck", "scan", sdxl],
-                "dtypecheck scan sdxl --dtype float16": ["-m", "dtypecheck", "scan", sdxl, "--dtype", "float16"],
-                "dtypecheck --help": ["-m", "dtypecheck", "--help"],
-                "python -c 'import diffusers'": ["-c", "import diffusers"],
-                "python -c pass": ["-c", "pass"],
+                "dtypecheck scan sdxl": program_of("scan", sdxl),
+                "dtypecheck scan sdxl --dtype float16": program_of("scan", sdxl, "--dtype", "float16"),
+                "dtypecheck --help": program_of("--help"),
+                "python -c 'import diffusers'": "import diffusers",
+                "python -c pass": "pass",
             }
         )
         print(f"{'whole process':<40} {'seconds':>8} {'MB':>6}")
