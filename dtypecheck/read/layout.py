@@ -84,14 +84,24 @@ class Reader:
             self._folders[path].entries[name] = entry
         taken: set[str] = set()
         for folder in [folder for folder in self._folders.values() if "model_index.json" in folder.entries]:
-            yield self._reading(self._pipeline(folder, taken))
+            parts: set[str] = set()
+            yield self._reading(self._pipeline(folder, parts))
+            taken |= parts
+            self._forget(parts)
         for folder in [folder for path, folder in self._folders.items() if path not in taken]:
             if "model_index.json" not in folder.entries:
                 yield from self._lone(folder)
-                continue
-            for file in self._loose(folder, set()):
-                yield self._reading(self._single(file))
+            else:
+                for file in self._loose(folder, set()):
+                    yield self._reading(self._single(file))
+            self._forget({folder.path})
         yield self._reading(None)
+
+    def _forget(self, paths: Set[str]) -> None:
+        """Let the listings of folders go that were read; those of a thousand models take room."""
+        for path in paths:
+            if (folder := self._folders.get(path)) and "model_index.json" not in folder.entries:
+                folder.entries = {}
 
     def _reading(self, pipeline: Pipeline | None) -> Reading:
         """A pipeline with the problems noted since the last one; those of other files than its own wait for theirs."""
