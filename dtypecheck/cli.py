@@ -224,6 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
     gc.set_threshold(50_000, 20, 20)
     if sys.stdout is None or sys.stderr is None:
+        if sys.stderr is not None:
+            sys.stderr.write("dtypecheck: stdout is closed; -o FILE writes a report elsewhere\n")
         sys.exit(MISUSED)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

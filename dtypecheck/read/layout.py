@@ -7,33 +7,19 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..dtypes import U8, DType, parse
+from ..dtypes import parse
 from ..files import Entry, Files, inside
 from ..findings import Where
 from ..knowledge import Knowledge
-from ..subjects import Claim, Component, Config, Pipeline, Problem, Stock, WeightFile, WeightSet
+from ..subjects import Claim, Component, Config, Pipeline, Problem, WeightFile, WeightSet
+from .formats import FOREIGN, READERS, read_header, stock_of, suffix_of
 from .header import BROKEN_JSON, OTHER_FORMAT, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
 from .jsons import read_config
 from .packed import quantised
 from .shards import weight_sets
 from .single import components as split
 from .single import recognise, rest
-from .weights import read_safetensors
 
-READERS: Final = {".safetensors": "safetensors", ".gguf": "gguf"} | dict.fromkeys(
-    (".bin", ".pt", ".pth", ".ckpt", ".th"), "pickled"
-)
-"""The formats that are read, by suffix."""
-FOREIGN: Final = {
-    ".onnx": "an ONNX graph",
-    ".onnx_data": "the data of an ONNX graph",
-    ".msgpack": "Flax weights",
-    ".h5": "TensorFlow weights",
-    ".tflite": "a TensorFlow Lite model",
-    ".pb": "a TensorFlow graph",
-    ".engine": "a TensorRT engine",
-    ".mlmodel": "a Core ML model",
-}
 _CHECKED_JSON: Final = re.compile(r"(.*config|model_index|special_tokens_map|.*\.index(\..+)?)\.json")
 _NO_MODEL: Final = re.compile(
     r"(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|trainer_state)\.(bin|pt|pth)"
@@ -123,18 +109,18 @@ class Reader:
     def weights(self, entry: Entry) -> WeightFile:
         """A weight file by its header; problems are noted, and the result then is not readable."""
         self.read += 1
-        suffix = _suffix(entry.name)
+        suffix = suffix_of(entry.name)
         blob = entry.identity if entry.identity.startswith("sha256:") else ""
         header = self._blobs.get(blob) if blob else None
         if header is None:
-            header = _read(READERS[suffix], self.files, entry)
+            header = read_header(READERS[suffix], self.files, entry)
             if blob:
                 self._blobs[blob] = header
                 if len(self._blobs) > _KEPT_BLOBS:
                     del self._blobs[next(iter(self._blobs))]
         self.problems += (replace(problem, where=replace(problem.where, path=entry.name)) for problem in header.problems)
         tensors = header.tensors
-        stock = _stock(header)
+        stock = stock_of(header)
         sha256 = blob.removeprefix("sha256:") or None
         trouble = header.problems[0].kind if header.problems else None
         if tensors is not None and not len(tensors) and not trouble:
@@ -238,9 +224,9 @@ class Reader:
                 self.config(entry)
 
     def _foreign(self, folder: _Folder) -> bool:
-        names = [name for name in folder.entries if _suffix(name) in FOREIGN or name.startswith("openvino_")]
+        names = [name for name in folder.entries if suffix_of(name) in FOREIGN or name.startswith("openvino_")]
         for name in names:
-            what = FOREIGN.get(_suffix(name), "an OpenVINO model")
+            what = FOREIGN.get(suffix_of(name), "an OpenVINO model")
             if not name.endswith(".xml"):
                 self.problems.append(
                     Problem(OTHER_FORMAT, Where(folder.entries[name].name), f"{what}: its dtypes were not looked at")
@@ -285,7 +271,7 @@ class Reader:
             yield self._reading(Pipeline(chosen.where.path, None, "adapter", (component,)))
 
     def _loose(self, folder: _Folder, used: set[str]) -> tuple[WeightFile, ...]:
-        names = [n for n in folder.entries if n not in used and _suffix(n) in READERS and not _NO_MODEL.fullmatch(n)]
+        names = [n for n in folder.entries if n not in used and suffix_of(n) in READERS and not _NO_MODEL.fullmatch(n)]
         return tuple(self.weights(folder.entries[name]) for name in names if not name.startswith("openvino_"))
 
     def _single(self, file: WeightFile) -> Pipeline:
@@ -300,35 +286,8 @@ class Reader:
         return Pipeline(file.path, layout.pipeline, "single-file", packed, loose=rest(file, parts))
 
 
-def _stock(header: Header) -> dict[DType, Stock]:
-    """How much a file holds of each dtype; packed GGUF tensors are counted logically, their bytes are in its metadata."""
-    stock = header.tensors.stock() if header.tensors else {}
-    total = header.metadata.get("tensor_bytes", "") if header.format == "gguf" else ""
-    if U8 in stock and total.isdecimal():
-        rest = sum(amount.nbytes for dtype, amount in stock.items() if dtype is not U8)
-        stock[U8] = stock[U8]._replace(nbytes=max(0, int(total) - rest))
-    return stock
-
-
-def _read(form: str, files: Files, entry: Entry) -> Header:
-    """The header of one weight file; the readers of the rarer formats are imported when one is met."""
-    if form == "safetensors":
-        return read_safetensors(files, entry)
-    if form == "gguf":
-        from .gguf import read_gguf
-
-        return read_gguf(files, entry)
-    from .pickled import read_pickled
-
-    return read_pickled(files, entry)
-
-
 def _class(data: Mapping[str, Any]) -> str | None:
     """The class that a model's config names, None where it names none."""
     listed = data.get("architectures")
     named = data.get("_class_name") or (listed[0] if isinstance(listed, list) and listed else None)
     return named if isinstance(named, str) else None
-
-
-def _suffix(name: str) -> str:
-    return "." + name.rpartition("/")[2].rpartition(".")[2].lower()
