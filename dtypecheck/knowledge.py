@@ -18,6 +18,17 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
+def holds(row: Row, version: tuple[int, ...]) -> bool:
+    """True when a row is about this version of its library: from `since` on, before `until`; the newest where none is known."""
+
+    def at(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in text.split("."))
+
+    if not version:
+        return "until" not in row
+    return ("since" not in row or version >= at(row["since"])) and ("until" not in row or version < at(row["until"]))
+
+
 class BadRow(ValueError):
     """A row that cannot be read; the text names the file, the row and the cause."""
 

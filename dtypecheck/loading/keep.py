@@ -12,7 +12,7 @@ import re
 from functools import cache
 
 from ..dtypes import BF16, F16, DType
-from ..knowledge import Knowledge, Row
+from ..knowledge import Knowledge, holds
 from ..subjects import Component, Request
 
 
@@ -24,7 +24,7 @@ def keep_list(component: Component, dtype: DType, request: Request, known: Knowl
     library = "transformers" if single else component.family
     names: list[str] = []
     for row in known.rows("keep_in_fp32", component.klass):
-        if row.get("library") == library and _holds(row, request.version(library)):
+        if row.get("library") == library and holds(row, request.version(library)):
             names += row.get("keep", ()) if dtype is F16 or library == "diffusers" else ()
             names += row.get("keep_strict", ()) if not single else ()
     return tuple(dict.fromkeys(names))
@@ -40,12 +40,3 @@ def _matcher(names: tuple[str, ...], anywhere: bool) -> re.Pattern[str]:
     if anywhere:
         return re.compile("|".join(name.replace("*", ".*") for name in names))
     return re.compile(r"(?:^|\.)(?:" + "|".join(map(re.escape, names)) + r")(?:\.|$)")
-
-
-def _holds(row: Row, version: tuple[int, ...]) -> bool:
-    def at(text: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in text.split("."))
-
-    if not version:
-        return "until" not in row
-    return ("since" not in row or version >= at(row["since"])) and ("until" not in row or version < at(row["until"]))

@@ -40,7 +40,7 @@ class DeviceLacksDtype(Rule):
     def check(self, pipeline: Pipeline, known: Knowledge) -> Iterator[Finding]:
         """One finding a dtype and pipeline."""
         name = pipeline.request.device
-        row = device(name, known) if name else {}
+        row = known.row("devices", name) if name else {}
         if not name or not row:
             return
         by_dtype: dict[DType, list[Component]] = {}
@@ -59,17 +59,6 @@ class DeviceLacksDtype(Rule):
                 fix=_fix(pipeline, dtype, row, known),
                 source=f"{name} {dtype.name}",
             )
-
-
-def device(name: str, known: Knowledge) -> Row:
-    """The row of a device by its name or one of its aliases; an empty one if there is none."""
-    word = name.lower().replace(" ", "").replace("-", "")
-    if row := known.row("devices", name.lower()):
-        return row
-    for header, row in known.all("devices"):
-        if word in (header, *(alias.lower().replace(" ", "").replace("-", "") for alias in row.get("aliases", ()))):
-            return row
-    return {}
 
 
 def _fix(pipeline: Pipeline, dtype: DType, row: Row, known: Knowledge) -> Fix | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ...findings import Finding, Fix
-from ...knowledge import Knowledge, Row
+from ...knowledge import Knowledge, holds
 from ...rule import Rule
 from ...subjects import Pipeline
 
@@ -41,7 +40,7 @@ class ReleaseBroken(Rule):
         classes = {name for name in named if name}
         for library, version, _ in pipeline.request.libraries:
             for row in known.rows("releases", library):
-                if classes.intersection(row.get("classes", ())) and _holds(row, version):
+                if classes.intersection(row.get("classes", ())) and holds(row, pipeline.request.version(library)):
                     end = row.get("until")
                     yield self.finding(
                         pipeline.components[0].where if pipeline.config is None else pipeline.config.where("_class_name"),
@@ -51,12 +50,3 @@ class ReleaseBroken(Rule):
                         fix=Fix(f"use {library} {end} or newer") if end else None,
                         source=f"{library} {row['what']}",
                     )
-
-
-def _holds(row: Row, version: str) -> bool:
-    numbers = _numbers(version)
-    return ("since" not in row or numbers >= _numbers(row["since"])) and ("until" not in row or numbers < _numbers(row["until"]))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

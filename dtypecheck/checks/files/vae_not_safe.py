@@ -73,8 +73,8 @@ class VaeNotSafe(Rule):
         result = RESULTS[worst]
         if component.pipeline.kind == "single-file":
             return f"the {component.label} in this file gives {result} where an application runs it in {dtype}{where}"
-        who = f"and {component.pipeline.klass} does not upcast it: " if component.pipeline.klass else ": "
-        return f"the {component.described} loads as {dtype}, {who}{result}{where}".replace(", : ", ": ")
+        alone = f", and {component.pipeline.klass} does not upcast it" if component.pipeline.klass else ""
+        return f"the {component.described} loads as {dtype}{alone}: {result}{where}"
 
 
 def _sha256(component: Component) -> str:
