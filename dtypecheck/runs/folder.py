@@ -1,0 +1,151 @@
+"""From a model folder to the parts of its pipeline: phantoms for what holds weights, the real thing for the rest, stand-ins for what lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..dtypes import F32
+from ..knowledge import Knowledge
+from ..subjects import Component, Load, Pipeline
+from .phantom import CannotBuild, build, klass
+from .substitutes import CannotSubstitute, substitute
+from .world import World
+
+_NAME = re.compile(r"(?!\.)[\w.-]+")
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a pipeline class is called with. given: components and settings by name. substituted: what stands in, in words."""
+
+    kind: type
+    given: dict[str, Any] = field(default_factory=dict)
+    substituted: list[str] = field(default_factory=list)
+
+
+def parts(
+    pipeline: Pipeline, root: Path | None, known: Knowledge, world: World, instead: Mapping[str, object] | None = None
+) -> Parts:
+    """Every part that the class of a planned pipeline takes.
+
+    root: the folder that the pipeline's path is relative to, None for a pipeline that lies nowhere. instead: parts without
+    weights that are given. errors: CannotBuild names the component and says why.
+    """
+    if not pipeline.klass or pipeline.config is None:
+        raise CannotBuild("model_index.json names no pipeline class")
+    kind = klass("diffusers", pipeline.klass)
+    takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
+    optional = set(getattr(kind, "_optional_components", ()))
+    index = pipeline.config.data
+    found = Parts(kind, dict(instead or {}))
+    for part in pipeline.components:
+        if part.role == "unused" or part.name in found.given or (takes and part.name not in takes):
+            continue
+        library = _library(index.get(part.name))
+        try:
+            if part.role == "safety_checker" and part.name in optional:
+                found.given[part.name] = None
+                found.substituted.append(f"{part.name}: left out, it looks at finished pictures")
+                continue
+            part, library = _known_class(part, library, pipeline.klass, known, found)
+            found.given[part.name] = build(loadable(part, pipeline), library, pipeline.request, known, world)
+            if part.quantised:
+                found.substituted.append(f"{part.name}: its packed weights, by plain ones in {_short(part)}")
+        except CannotBuild as fault:
+            if part.name not in optional:
+                raise
+            found.given[part.name] = None
+            found.substituted.append(f"{part.name}: left out ({fault})")
+    for name, value in index.items():
+        if name in found.given or name.startswith("_") or name not in takes:
+            continue
+        found.given[name] = _rest(name, value, root, pipeline, found, known) if _is_entry(value) else value
+    for name, parameter in takes.items():
+        if name in found.given or name == "self" or parameter.default is not parameter.empty:
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        found.given[name] = _stand_in(name, _annotated(parameter), found, known)
+    if "requires_safety_checker" in takes and found.given.get("safety_checker") is None:
+        found.given["requires_safety_checker"] = False
+    return found
+
+
+def loadable(part: Component, pipeline: Pipeline) -> Component:
+    """The component with a load plan, also where no weights lie in the folder: then as if they were stored in float32."""
+    if part.loads().dtype is not None:
+        return part
+    declared = part.declared.dtype if part.declared and part.family == "transformers" else None
+    dtype = pipeline.request.dtype_for(part.name) or declared or F32
+    planned = replace(part, load=Load(dtype))
+    object.__setattr__(planned, "_pipeline", part._pipeline)
+    return planned
+
+
+def _short(part: Component) -> str:
+    return (part.loads().dtype or F32).short
+
+
+def _is_entry(value: object) -> bool:
+    """True for what model_index.json says of a component: its library and class."""
+    return isinstance(value, list) and len(value) == 2
+
+
+def _library(value: object) -> str:
+    return str(value[0]) if isinstance(value, list) and len(value) == 2 and value[0] else "diffusers"
+
+
+def _known_class(part: Component, library: str, pipeline: str, known: Knowledge, found: Parts) -> tuple[Component, str]:
+    """The component with a class that is installed; for one of the model's own code, the class that the pipeline is made for."""
+    try:
+        klass(library, part.klass or "")
+    except CannotBuild:
+        usual = str(known.row("pipelines", pipeline).get("components", {}).get(part.name, "")).split(" | ")[0]
+        if not usual or usual == part.klass:
+            raise
+        klass("", usual)
+        found.substituted.append(f"{part.name}: {part.klass}, whose code is never executed, by {usual}")
+        return replace(part, klass=usual), ""
+    return part, library
+
+
+def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline, found: Parts, known: Knowledge) -> Any:
+    """A scheduler, tokenizer or processor: read from its files, else a stand-in."""
+    library, wanted = value
+    if not wanted:
+        return None
+    folder = root / pipeline.path / name if root else None
+    if folder is not None and _NAME.fullmatch(name) and folder.is_dir():
+        with contextlib.suppress(Exception):  # what the files cannot give is stood in for below
+            return klass(str(library), str(wanted)).from_pretrained(str(folder), local_files_only=True)  # type: ignore[attr-defined]
+    return _stand_in(name, str(wanted), found, known)
+
+
+def _stand_in(name: str, wanted: str, found: Parts, known: Knowledge) -> Any:
+    try:
+        made = substitute(name, wanted, found.given, known)
+    except CannotSubstitute as fault:
+        raise CannotBuild(f"{name}: {fault}") from fault
+    if made is not None:
+        found.substituted.append(f"{name}: its files are not there, a {wanted or type(made).__name__} of our own stands in")
+    return made
+
+
+def _annotated(parameter: inspect.Parameter) -> str:
+    """The first class that a parameter is annotated with."""
+    note = parameter.annotation
+    text = note if isinstance(note, str) else getattr(note, "__name__", str(note))
+    return next(iter(re.findall(r"[A-Z]\w+", text)), "")
+
+
+def modules(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Those parts that are torch modules."""
+    import torch
+
+    return ((name, part) for name, part in given.items() if isinstance(part, torch.nn.Module))

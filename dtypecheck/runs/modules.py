@@ -1,0 +1,102 @@
+"""Which module is running: a stack of module paths, and what went through each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ..dtypes import BY_NAME, DType, parse
+from ..subjects.shown import ModuleRow
+from .origins import tensors
+
+
+def dtype_of(tensor: torch.Tensor) -> DType:
+    """Our name for a tensor's dtype. errors: KeyError for one that no safetensors file can hold."""
+    return parse(str(tensor.dtype)) or BY_NAME["U8"]
+
+
+class Modules:
+    """The paths of all modules of a pipeline, and the stack of those that run.
+
+    failed: the path at which the first exception came up. rows: calls and dtypes by path, in the order of the first call.
+    """
+
+    def __init__(self) -> None:
+        self.paths: dict[int, str] = {}
+        self.stack: list[str] = []
+        self.failed: str | None = None
+        self._rows: dict[str, list[Any]] = {}
+
+    def name(self, parts: Mapping[str, object]) -> None:
+        """Learn the paths of these components and of all in them."""
+        for name, part in parts.items():
+            if isinstance(part, torch.nn.Module):
+                for path, module in part.named_modules():
+                    self.paths.setdefault(id(module), f"{name}.{path}".strip("."))
+
+    def path(self, module: torch.nn.Module) -> str:
+        """The path of a module; for one made on the way, its class below whoever runs it."""
+        found = self.paths.get(id(module))
+        return found if found is not None else ".".join([*self.stack[-1:], type(module).__name__])
+
+    @property
+    def here(self) -> str:
+        """The path of the module that runs, "" in the glue."""
+        return self.stack[-1] if self.stack else ""
+
+    def rows(self) -> tuple[ModuleRow, ...]:
+        """What went through each module."""
+        return tuple(ModuleRow(path, calls, into, out) for path, (calls, into, out) in self._rows.items())
+
+    def enter(self, path: str) -> None:
+        """A module or component method begins."""
+        self.stack.append(path)
+
+    def leave(self) -> None:
+        """It is done."""
+        self.stack.pop()
+
+    def fail(self) -> None:
+        """An exception leaves the running module; the first that does keeps its place."""
+        if self.failed is None:
+            self.failed = self.here
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Follow every call of every module meanwhile."""
+        call = torch.nn.Module.__call__
+
+        def followed(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            path = self.path(module)
+            row = self._rows.get(path)
+            if row is None:
+                row = self._rows[path] = [0, _first(args, kwargs), None]
+            row[0] += 1
+            self.enter(path)
+            try:
+                result = call(module, *args, **kwargs)
+            except Exception:
+                self.fail()
+                raise
+            finally:
+                self.leave()
+            if row[2] is None:
+                row[2] = _first((result,), {})
+            return result
+
+        torch.nn.Module.__call__ = followed  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> DType | None:
+    """The dtype of the first floating tensor."""
+    for tensor in tensors(args) or tensors(kwargs):
+        if tensor.is_floating_point():
+            return dtype_of(tensor)
+    return None

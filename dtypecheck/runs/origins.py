@@ -1,0 +1,124 @@
+"""Who brought a tensor: a parameter, a component's output, a caller's argument or a line of code; handed on from operator to operator."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any, Final
+
+import torch
+
+_NAME: Final = "_dtypecheck_origin"
+_OURS: Final = __name__.rpartition(".")[0].replace(".", "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made a tensor. kind: "parameter", "component", "argument", "code".
+
+    name: the parameter's path, the component, the argument, or the function whose line made it. through: the name by which
+    a component was given it. where: the library's or user's line that made it or last changed its dtype.
+    """
+
+    kind: str
+    name: str
+    through: str = ""
+    where: str = ""
+
+    @property
+    def component(self) -> str:
+        """The component among the makers, "" for arguments and code."""
+        return self.name.partition(".")[0] if self.kind in ("parameter", "component") else ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "argument":
+                text = f"the argument {self.name}"
+            case "code":
+                text = f"{self.name}() at {self.where}" if self.where else f"{self.name}()"
+            case _:
+                text = self.name
+        return f"{text} ({self.through})" if self.through and self.through != self.name else text
+
+
+def of(tensor: torch.Tensor) -> Origin | None:
+    """The origin of a tensor, None if nobody said."""
+    found = tensor.__dict__.get(_NAME) if hasattr(tensor, "__dict__") else None
+    return found if isinstance(found, Origin) else None
+
+
+def mark(tensor: torch.Tensor, origin: Origin) -> None:
+    """Say where a tensor comes from."""
+    tensor.__dict__[_NAME] = origin
+
+
+def hand_on(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> None:
+    """Give each floating output the origin of the input that decided its dtype; what nobody made, the line that runs made."""
+    for out in outputs:
+        if not out.is_floating_point():
+            continue
+        if any(out is given for given in inputs):
+            continue
+        floats = [t for t in inputs if t.is_floating_point()]
+        same = [t for t in floats if t.dtype == out.dtype]
+        chosen = next((o for t in same or floats if (o := of(t)) is not None and o.kind != "parameter"), None)
+        chosen = chosen or next((o for t in same or floats if (o := of(t)) is not None), None)
+        if chosen is None:
+            frame = sys._getframe(2)
+            chosen = Origin("code", function(frame), where=line(frame))
+        elif not same and floats:
+            chosen = replace(chosen, where=line(sys._getframe(2)))
+        mark(out, chosen)
+
+
+def through(tensor: torch.Tensor, name: str) -> None:
+    """Say under which name a component was given a tensor."""
+    found = of(tensor)
+    if found and found.through != name:
+        mark(tensor, replace(found, through=name))
+
+
+def _foreign(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame that is neither ours nor torch's own."""
+    while frame is not None:
+        path = frame.f_code.co_filename.replace("\\", "/")
+        if "/torch/" not in path and _OURS not in path and not path.startswith("<"):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def function(frame: FrameType) -> str:
+    """The name of the function that a tensor was made in."""
+    found = _foreign(frame)
+    return found.f_code.co_name if found else "code"
+
+
+def line(frame: FrameType | None) -> str:
+    """File and line of the nearest frame that is neither ours nor torch's."""
+    found = _foreign(frame)
+    return place(found.f_code.co_filename, found.f_lineno) if found else ""
+
+
+def place(path: str, number: int | None) -> str:
+    """`diffusers/pipelines/x.py:12` for a file of an installed library, the path as it is for others."""
+    path = path.replace("\\", "/")
+    for folder in ("/site-packages/", "/dist-packages/"):
+        if folder in path:
+            path = path.rpartition(folder)[2]
+    return f"{path}:{number}" if number else path
+
+
+def tensors(values: Any, found: list[torch.Tensor] | None = None) -> list[torch.Tensor]:
+    """Every tensor among the arguments or results of an operator, lists looked into."""
+    found = [] if found is None else found
+    if isinstance(values, torch.Tensor):
+        found.append(values)
+    elif isinstance(values, (list, tuple)):
+        for value in values:
+            tensors(value, found)
+    elif isinstance(values, dict):
+        for value in values.values():
+            tensors(value, found)
+    return found

@@ -1,0 +1,92 @@
+"""How a row of phantoms.toml is read: what it takes over from another row, and values that are looked up when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..knowledge import Knowledge, Row
+
+TABLE = "phantoms"
+
+
+def row(name: str, known: Knowledge) -> Row:
+    """The row of a class with the rows it says it is the `same_as` under it; an empty one if there is none."""
+    return _under(name, known, ())
+
+
+def _under(name: str, known: Knowledge, seen: tuple[str, ...]) -> Row:
+    own = known.row(TABLE, name)
+    base = own.get("same_as")
+    if base is None:
+        return own
+    if base in seen:
+        raise RecursionError(f"phantoms.toml: {' -> '.join((*seen, base))} go in a circle")
+    taken = {key: value for key, value in _under(base, known, (*seen, base)).items() if key not in ("left_out", "why", "source")}
+    return merged(taken, own)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, table by table; a part of another class does not take the config of the one it replaces."""
+    out = dict(base)
+    for key, value in over.items():
+        old = out.get(key)
+        tables = isinstance(old, Mapping) and isinstance(value, Mapping)
+        out[key] = merged(old, value) if tables and old.get("class") == value.get("class", old.get("class")) else value
+    return out
+
+
+def filled(value: Any, parts: Mapping[str, object]) -> Any:
+    """A value with its `$` words looked up: `$none` is None, `$height` a number of the scope, `$text_encoder.hidden_size` of a config.
+
+    errors: LookupError names the word that leads nowhere.
+    """
+    match value:
+        case "$none":
+            return None
+        case str() if value.startswith("$"):
+            return _looked_up(value[1:], parts)
+        case Mapping():
+            return {key: filled(inner, parts) for key, inner in value.items()}
+        case list():
+            return [filled(inner, parts) for inner in value]
+        case _:
+            return value
+
+
+def _looked_up(word: str, parts: Mapping[str, object]) -> Any:
+    """`transformer.in_channels*4`: the config value, times a whole number if one is given; several words, and a number last, stand between `|`."""
+    for one in word.split("|"):
+        if one.isdigit():
+            return int(one)
+        path, _, times = one.partition("*")
+        name, *keys = path.split(".")
+        found: Any = config_of(parts.get(name)) if keys else parts.get(name)
+        for key in keys:
+            found = _inner(found, key)
+        if found is not None:
+            return found * int(times) if times else found
+    raise LookupError(f"none of the parts ({', '.join(parts)}) has {word}")
+
+
+def config_of(part: object) -> Any:
+    """The config of a model, a scheduler or a processor; None if it has none."""
+    return getattr(part, "config", None)
+
+
+def value_in(config: Any, *names: str) -> Any:
+    """The first of the names that a config, or the text config inside it, has; None if there is none."""
+    inner = (config, _inner(config, "text_config"), _inner(config, "llm_config"))
+    found = (_inner(place, name) for place in inner if place is not None for name in names)
+    return next((value for value in found if value is not None), None)
+
+
+def _inner(config: Any, key: str) -> Any:
+    """One value of a config, which is an object (transformers) or a table (diffusers); a list takes a number."""
+    match config:
+        case Mapping():
+            return config.get(key)
+        case list() | tuple() if key.lstrip("-").isdigit():
+            return config[int(key)]
+        case _:
+            return getattr(config, key, None)

@@ -1,0 +1,135 @@
+"""What has to be otherwise while a rehearsal runs: quiet libraries, modules whose tensors can be replaced, autocast on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+from . import origins
+from .world import filled
+
+AUTOCAST: Final = {"cuda": torch.float16, "xpu": torch.float16, "mps": torch.float16, "cpu": torch.bfloat16}
+"""The dtype of autocast where none is given. source: torch 2.13 torch.get_autocast_dtype"""
+_LOGGERS: Final = ("torch", "diffusers", "transformers", "accelerate", "peft", "huggingface_hub")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines, warnings or progress bars of the libraries; torch's own log of a failed fake operator included."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    bars = _bars(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        _bars(bars)
+        logging.disable(disabled)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _bars(shown: bool) -> bool:
+    """Show or hide the libraries' progress bars; says what was before."""
+    before = True
+    for library in ("diffusers", "transformers"):
+        if library in sys.modules:
+            settings = importlib.import_module(f"{library}.utils.logging")
+            before = bool(settings.is_progress_bar_enabled()) if hasattr(settings, "is_progress_bar_enabled") else before
+            (settings.enable_progress_bar if shown else settings.disable_progress_bar)()
+    return before
+
+
+@contextlib.contextmanager
+def replaced(place: object, name: str, value: object) -> Iterator[None]:
+    """One attribute is another meanwhile."""
+    before = getattr(place, name)
+    setattr(place, name, value)
+    try:
+        yield
+    finally:
+        setattr(place, name, before)
+
+
+@contextlib.contextmanager
+def replaceable() -> Iterator[None]:
+    """`.to()`, `.half()` and `.float()` of a module put new parameters in place of the old ones, as fake ones need it."""
+
+    def apply(module: torch.nn.Module, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> torch.nn.Module:
+        if recurse:
+            for child in module.children():
+                child._apply(fn)
+        for key, parameter in module._parameters.items():
+            if parameter is not None and (new := fn(parameter.detach())).dtype is not parameter.dtype:
+                module._parameters[key] = _like(parameter, new)
+        for key, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[key] = fn(buffer)
+        return module
+
+    with replaced(torch.nn.Module, "_apply", apply):
+        yield
+
+
+def _like(parameter: torch.Tensor, new: torch.Tensor) -> torch.nn.Parameter:
+    made = torch.nn.Parameter(new, requires_grad=False)
+    if found := origins.of(parameter):
+        origins.mark(made, found)
+    return made
+
+
+@contextlib.contextmanager
+def numbered() -> Iterator[None]:
+    """A tensor without numbers gives zeros to numpy and to lists."""
+    numpy, tolist = torch.Tensor.numpy, torch.Tensor.tolist
+
+    def to_numpy(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return numpy(filled(tensor) if isinstance(tensor, FakeTensor) else tensor, *args, **kwargs)
+
+    def to_list(tensor: torch.Tensor) -> Any:
+        return tolist(filled(tensor) if isinstance(tensor, FakeTensor) else tensor)
+
+    with replaced(torch.Tensor, "numpy", to_numpy), replaced(torch.Tensor, "tolist", to_list):
+        yield
+
+
+@contextlib.contextmanager
+def autocast_here(device: str) -> Iterator[None]:
+    """Autocast for another device acts on the CPU's tensors, which stand for that device's."""
+    made: Callable[..., None] = torch.amp.autocast_mode.autocast.__init__
+
+    def begin(self: Any, device_type: str, dtype: torch.dtype | None = None, **kwargs: Any) -> None:
+        kind = str(device_type).partition(":")[0]
+        if kind == "cpu" and device != "cpu":
+            made(self, "cpu", dtype=dtype, **{**kwargs, "enabled": False})
+            return
+        made(self, "cpu", dtype=dtype or AUTOCAST.get(kind, torch.bfloat16), **kwargs)
+
+    with replaced(torch.amp.autocast_mode.autocast, "__init__", begin):
+        yield
+
+
+@contextlib.contextmanager
+def unweighted() -> Iterator[None]:
+    """Modules are built without filling their weights."""
+    names = [name for name in dir(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
+
+    def nothing(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return tensor
+
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(replaced(torch.nn.init, name, nothing))
+        yield

@@ -1,0 +1,165 @@
+"""A rehearsal: the real code of a pipeline on phantom components, and the record of what it showed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..dtypes import DType
+from ..knowledge import Knowledge
+from ..subjects import Pipeline
+from ..subjects.shown import Run
+from . import call, folder, inputs
+from .contracts import Contracts
+from .events import Events
+from .modules import Modules
+from .phantom import CannotBuild, build, weight_bytes
+from .pretend import quiet
+from .world import World
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a rehearsal needs: a world, the parts, and the call. weights: bytes by component."""
+
+    world: World
+    events: Events
+    parts: dict[str, Any] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    substituted: list[str] = field(default_factory=list)
+    weights: dict[str, int] = field(default_factory=dict)
+    perform: Callable[[], object] | None = None
+
+
+def rehearse(
+    pipeline: Pipeline,
+    root: Path | None,
+    known: Knowledge,
+    device: str,
+    given: Mapping[str, Any] | None = None,
+    instead: Mapping[str, object] | None = None,
+) -> Run:
+    """Run the call of a planned pipeline, or the forward of a transformers folder, without weights.
+
+    root: the folder on disk, None for a pipeline that lies nowhere. device: a name of rules/devices.toml. given: arguments of
+    the call that are not left to choice. instead: parts without weights (tokenizers, ...) to use in place of the folder's.
+    Nothing in the folder is executed. Whatever goes wrong is in the Run: it raises only for our own bugs.
+    """
+    stage = _stage(pipeline, known, device)
+    try:
+        with quiet():
+            if pipeline.kind == "pipeline":
+                _set_pipeline(stage, pipeline, folder.parts(pipeline, root, known, stage.world, instead), known, given or {})
+            else:
+                _set_model(stage, pipeline, known)
+    except CannotBuild as fault:
+        return _run(pipeline, device, stage, call.Outcomes("unknown", reason=str(fault), where=str(fault).partition(":")[0]))
+    assert stage.perform is not None  # noqa: S101 - both ways above set it
+    call.guard(stage.parts, stage.world)
+    outcome = call.run(stage.perform, stage.parts, stage.roles, stage.world, stage.world.contracts.device)
+    return _run(pipeline, device, stage, outcome)
+
+
+def kind_of(device: str, known: Knowledge) -> str:
+    """cuda, mps, cpu, ...: what the contracts of a device are looked up by."""
+    return str(known.row("devices", device).get("kind", device))
+
+
+def _stage(pipeline: Pipeline, known: Knowledge, device: str) -> Stage:
+    dtypes: dict[str, DType] = {}
+    for part in pipeline.components:
+        dtype = folder.loadable(part, pipeline).loads().dtype
+        if dtype is not None and dtype.is_half:
+            dtypes[part.name] = dtype
+    events = Events(dtypes)
+    return Stage(World(Contracts(known, kind_of(device, known)), Modules(), events), events)
+
+
+def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: Knowledge, given: Mapping[str, Any]) -> None:
+    stage.parts = dict(folder.modules(found.given))
+    stage.weights = {name: weight_bytes(module) for name, module in stage.parts.items()}
+    stage.roles = {part.name: part.role for part in pipeline.components}
+    stage.substituted = found.substituted
+    try:
+        made = found.kind(**found.given)
+    except Exception as fault:  # noqa: BLE001 - the pipeline's own code raises anything
+        raise CannotBuild(f"{pipeline.klass} cannot be put together: {type(fault).__name__}: {fault}") from fault
+    if hasattr(made, "set_progress_bar_config"):
+        made.set_progress_bar_config(disable=True)
+    stage.perform = lambda: made(**inputs.for_call(made, given, known))
+
+
+def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
+    """A lone transformers folder: one forward, and two tokens where the class can generate."""
+    part = next(iter(pipeline.components), None)
+    if part is None or pipeline.kind not in ("model", "component"):
+        raise CannotBuild(f"a {pipeline.kind} is no pipeline: there is nothing to call")
+    library = "transformers" if part.family == "transformers" else "diffusers"
+    if library == "diffusers":
+        raise CannotBuild(f"{part.label}: a component without its pipeline has nobody who calls it")
+    name = part.name or "model"
+    module = build(folder.loadable(part, pipeline), library, pipeline.request, known, stage.world)
+    stage.parts = {name: module}
+    stage.roles = {name: "model"}
+    stage.weights = {name: weight_bytes(module)}
+
+    def perform() -> object:
+        arguments = model_inputs(module)
+        result = module(**arguments)
+        if getattr(module, "can_generate", lambda: False)():
+            module.generate(**arguments, max_new_tokens=2, min_new_tokens=2, do_sample=False)  # type: ignore[operator]
+        return result
+
+    stage.perform = perform
+
+
+def model_inputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The smallest arguments of a transformers model's forward, by its main input: token ids, pictures or sound.
+
+    Shapes: ids 1x8, pictures 1 x channels x size x size, sound 1 x 16,000 samples or 1 x bins x 3,000 frames.
+    """
+    settings = getattr(module, "config", None)
+    main = getattr(module, "main_input_name", "input_ids")
+    takes = inspect.signature(module.forward).parameters
+    vision = getattr(settings, "vision_config", settings)
+    size = getattr(vision, "image_size", 224) or 224
+    pixels = (1, getattr(vision, "num_channels", 3) or 3, *((size, size) if isinstance(size, int) else tuple(size)))
+    found: dict[str, torch.Tensor] = {}
+    if main == "input_ids" or "input_ids" in takes:
+        found["input_ids"] = torch.ones(1, 8, dtype=torch.long)
+        found["attention_mask"] = torch.ones(1, 8, dtype=torch.long)
+    if main == "pixel_values" or ("pixel_values" in takes and hasattr(settings, "projection_dim")):
+        found["pixel_values"] = torch.zeros(pixels, dtype=_dtype(module))
+    if main == "input_features":
+        found["input_features"] = torch.zeros(1, getattr(settings, "num_mel_bins", 80), 3000, dtype=_dtype(module))
+    if main == "input_values":
+        found["input_values"] = torch.zeros(1, 16000, dtype=_dtype(module))
+    if getattr(settings, "is_encoder_decoder", False) and main == "input_ids":
+        found["decoder_input_ids"] = torch.ones(1, 1, dtype=torch.long)
+    return {name: value for name, value in found.items() if name in takes}
+
+
+def _dtype(module: torch.nn.Module) -> torch.dtype:
+    found = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    return found
+
+
+def _run(pipeline: Pipeline, device: str, stage: Stage, outcome: call.Outcomes) -> Run:
+    return Run(
+        how="rehearsed",
+        verdict=outcome.verdict,
+        device=device,
+        crash=outcome.crash,
+        reason=outcome.reason,
+        component=outcome.where.partition(".")[0],
+        events=stage.events.seen(),
+        modules=stage.world.modules.rows(),
+        weight_bytes=stage.weights,
+        substituted=tuple(stage.substituted),
+        pipeline=pipeline,
+    )

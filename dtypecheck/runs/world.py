@@ -1,0 +1,148 @@
+"""The world a rehearsal takes place in: every operator passes here, is held to its contract, and runs on what it is given.
+
+An operator whose tensors are all real runs for real, so that masks, lengths and token positions keep their values. One that is
+given a tensor without numbers (a FakeTensor) gives one. Before either, the contract of the device is asked (contracts.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from . import origins
+from .contracts import Breach, Contracts
+from .events import Events
+from .modules import Modules
+
+LARGE: Final = 1 << 20
+"""Elements from which on a floating tensor of a component is not filled with numbers."""
+_ABSENT: Final = ("not implemented for", "Unsupported dtype", "doesn't support tensors of type", "Low precision dtypes")
+_BOOLEAN_INDEX: Final = (torch.bool, torch.uint8)
+
+
+class Undecided(Exception):
+    """The rehearsal cannot go on without numbers: a step depends on values that nobody has."""
+
+
+class World(TorchDispatchMode):
+    """Runs operators on real and on fake tensors.
+
+    breach: the contract that was broken, the run ends with it. inside: the components that run; methods: those called so far.
+    """
+
+    def __init__(self, contracts: Contracts, modules: Modules, events: Events | None = None) -> None:
+        super().__init__()
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self.contracts = contracts
+        self.modules = modules
+        self.events = events
+        self.breach: Breach | None = None
+        self.undecided = ""
+        self.inside: list[str] = []
+        self.methods: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        given = origins.tensors(args)
+        if kwargs:
+            origins.tensors(kwargs, given)
+        if torch.is_inference_mode_enabled() and _composite(func):
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        broken = self.contracts.breach(func, args, kwargs)
+        if broken is not None:
+            self.breach = broken
+            raise broken.error(broken.message)
+        result = self._run(func, args, kwargs, given)
+        made = origins.tensors(result)
+        origins.hand_on(given, made)
+        if self.events is not None:
+            self.events.operator(func, given, made, self.modules.here)
+        return result
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor]) -> Any:
+        if any(isinstance(tensor, FakeTensor) for tensor in given):
+            return self._without_numbers(func, args, kwargs)
+        if not given and _elements(args) > LARGE:
+            with self.fake:
+                return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except (NotImplementedError, RuntimeError) as fault:
+            if not any(words in str(fault) for words in _ABSENT) or self.contracts.device == "cpu":
+                raise
+            with self.fake:
+                return filled(func(*args, **kwargs))
+
+    def _without_numbers(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and not self.inside:
+            return _zero(args[0])
+        try:
+            return func(*args, **kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException) as fault:
+            self.undecided = f"{func} needs numbers that a rehearsal does not have"
+            raise Undecided(self.undecided) from fault
+
+    def without_numbers(self, value: torch.Tensor) -> torch.Tensor:
+        """A tensor of the same shape and dtype that holds none; origin kept."""
+        if isinstance(value, FakeTensor):
+            return value
+        fake = self.fake.from_tensor(value.detach(), static_shapes=True)
+        if found := origins.of(value):
+            origins.mark(fake, found)
+        return fake
+
+    def parameter(self, like: torch.Tensor, dtype: torch.dtype) -> torch.nn.Parameter:
+        """A parameter without numbers, of the shape of another."""
+        with self.fake:
+            return torch.nn.Parameter(torch.empty(like.shape, dtype=dtype), requires_grad=False)
+
+
+def filled(value: Any) -> Any:
+    """Zeros in place of a tensor without numbers, lists looked into; a huge one takes no memory."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(filled(item) for item in value)
+    if not isinstance(value, FakeTensor):
+        return value
+    if value.numel() > 32 * LARGE:
+        zeros = torch.zeros((), dtype=value.dtype).expand(value.shape)
+    else:
+        zeros = torch.zeros(value.shape, dtype=value.dtype)
+    if found := origins.of(value):
+        origins.mark(zeros, found)
+    return zeros
+
+
+def _zero(tensor: torch.Tensor) -> Any:
+    if tensor.dtype == torch.bool:
+        return False
+    return 0.0 if tensor.is_floating_point() else 0
+
+
+def _elements(args: tuple[Any, ...]) -> int:
+    """How many numbers a factory is about to make, as far as its first argument is a shape."""
+    shape = args[0] if args else ()
+    count = 1
+    for size in shape if isinstance(shape, (list, tuple)) else ():
+        count *= size if isinstance(size, int) else 1
+    return count
+
+
+_COMPOSITES: dict[Any, bool] = {}
+
+
+def _composite(func: Any) -> bool:
+    """True for an operator that is only made of others."""
+    found = _COMPOSITES.get(func)
+    if found is None:
+        has: Callable[..., bool] = torch._C._dispatch_has_kernel_for_dispatch_key
+        found = _COMPOSITES[func] = has(func.name(), "CompositeImplicitAutograd")
+    return found
