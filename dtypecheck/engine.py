@@ -17,22 +17,54 @@ from .read.layout import Reader
 from .report import Asked, Report, weight_files
 from .request import WrongUse
 from .rule import Rule, rules
-from .subjects import Component, Pipeline, Problem, Request, walk
+from .subjects import Component, Pipeline, Problem, Request, Subject, walk
+from .subjects.shown import Event, Run, Tried
 
 
 def judge(pipeline: Pipeline | None, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
     """Every finding of every registered rule about one pipeline and the problems of its files, unsorted."""
+    return _judge((*problems, *(walk(pipeline) if pipeline else ())), pipeline, known)
+
+
+def judge_run(run: Run, known: Knowledge) -> list[Finding]:
+    """Every finding of every registered rule about a run and what happened in it by nobody's design, unsorted."""
+    return _judge((run, *run.unasked), run.pipeline, known)
+
+
+def _judge(subjects: Iterable[Subject | Run | Event], pipeline: Pipeline | None, known: Knowledge) -> list[Finding]:
     checks.load()
     asked: dict[type, list[Rule]] = {}
     for rule in rules():
         for kind in rule.wants:
             asked.setdefault(kind, []).append(rule())
     found: list[Finding] = []
-    for subject in (*problems, *(walk(pipeline) if pipeline else ())):
+    for subject in subjects:
         for check in asked.get(type(subject), ()):
             for finding in check.check(subject, known):
                 found.append(_about(finding, pipeline, subject if isinstance(subject, Component) else None))
     return found
+
+
+def report_runs(
+    ran: Iterable[Run], known: Knowledge, request: Request, label: str = "", matrix: Mapping[str, tuple[Tried, ...]] | None = None
+) -> Report:
+    """The report on runs of one target: their pipelines, what the rules on runs say, and the dtype plans that were tried.
+
+    matrix: per pipeline path. A crash, what was promoted and why a run is undecided become findings; what the files say is
+    a scan's matter.
+    """
+    given = tuple(ran)
+    findings = [finding for one in given for finding in judge_run(one, known)]
+    seen: Counter[str] = Counter(rehearsals=sum(one.how == "rehearsed" for one in given) + sum(map(len, (matrix or {}).values())))
+    kept: dict[str, Pipeline] = {}
+    light: list[Run] = []
+    for one in given:
+        if one.pipeline is not None and one.pipeline.path not in kept:
+            kept[one.pipeline.path] = one.pipeline.light()
+            seen += _seen(one.pipeline)
+        light.append(replace(one, pipeline=one.pipeline and kept[one.pipeline.path]))
+    found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
+    return Report(found, tuple(kept.values()), +seen, request, label=label, runs=tuple(light), matrix=matrix or {})
 
 
 def _about(finding: Finding, pipeline: Pipeline | None, component: Component | None) -> Finding:

@@ -61,3 +61,18 @@ def exit_code(report: Report, fail_on: str = "error") -> int:
         if any(finding.severity in worst and finding.muted is None for finding in report.findings):
             return FOUND
     return CLEAN if report.seen["pipelines"] or report.findings else NOTHING
+
+
+def rehearsal_code(report: Report, fail_on: str = "error") -> int:
+    """0 it runs, 1 it crashes or a finding is at or above `fail_on`, 3 undecided; of a matrix 0 when some dtype plan runs, else 1.
+
+    A crash that is ignored or muted does not count, and with `never` none does.
+    """
+    if report.matrix:
+        return CLEAN if any(tried.verdict == "runs" for plans in report.matrix.values() for tried in plans) else FOUND
+    if fail_on != "never" and any(finding.name == "run-crashes" and finding.muted is None for finding in report.findings):
+        return FOUND
+    if exit_code(report, fail_on) == FOUND:
+        return FOUND
+    undecided = any(run.verdict == "unknown" for run in report.runs)
+    return NOTHING if undecided or not report.runs else CLEAN

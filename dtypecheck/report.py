@@ -10,6 +10,7 @@ from typing import NamedTuple
 from .dtypes import DType
 from .findings import SEVERITIES, Finding, Severity, Where
 from .subjects import Component, Pipeline, Request, WeightFile
+from .subjects.shown import Run, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Report:
     pipelines: without the columns of their headers. asked: per pipeline path, what each usual request would give:
     dtype asked for, component name. seen: pipelines, components, files, tensors, bytes.
     label: what people call the target. sound: per pipeline path, the usual requests that nothing known speaks against.
+    runs: what was rehearsed or watched. matrix: per pipeline path, the dtype plans that were rehearsed, the recommended first.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -45,6 +47,8 @@ class Report:
     asked: Mapping[str, Mapping[DType, Mapping[str, Asked]]] = field(default_factory=dict)
     label: str = ""
     sound: Mapping[str, frozenset[DType]] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    matrix: Mapping[str, tuple[Tried, ...]] = field(default_factory=dict)
 
     def __add__(self, other: Report) -> Report:
         return Report(
@@ -55,6 +59,8 @@ class Report:
             {**self.asked, **other.asked},
             self.label or other.label,
             {**self.sound, **other.sound},
+            self.runs + other.runs,
+            {**self.matrix, **other.matrix},
         )
 
     def below(self, folder: str) -> Report:
@@ -66,16 +72,22 @@ class Report:
         def where(old: Where) -> Where:
             return replace(old, path=path(old.path))
 
+        def moved(old: Pipeline) -> Pipeline:
+            return replace(old, path=path(old.path), root=folder)
+
         findings = tuple(
             replace(
                 f, where=where(f.where), against=f.against and where(f.against), pipeline=path(f.pipeline) if f.pipeline else ""
             )
             for f in self.findings
         )
-        pipelines = tuple(replace(pipeline, path=path(pipeline.path), root=folder) for pipeline in self.pipelines)
+        pipelines = tuple(moved(pipeline) for pipeline in self.pipelines)
+        new = {old.path: pipeline for old, pipeline in zip(self.pipelines, pipelines, strict=True)}
+        runs = tuple(replace(run, pipeline=run.pipeline and (new.get(run.pipeline.path) or moved(run.pipeline))) for run in self.runs)
         asked = {path(name): counts for name, counts in self.asked.items()}
         sound = {path(name): dtypes for name, dtypes in self.sound.items()}
-        return replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound)
+        matrix = {path(name): plans for name, plans in self.matrix.items()}
+        return replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound, runs=runs, matrix=matrix)
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -96,6 +108,10 @@ class Report:
     def worst(self) -> Severity | None:
         """The worst severity among the unmuted findings, None without any."""
         return next((severity for severity in SEVERITIES if self.count(severity)), None)
+
+    def run_of(self, pipeline: Pipeline) -> Run | None:
+        """The run of a pipeline, None where it was not run."""
+        return next((run for run in self.runs if run.pipeline and run.pipeline.path == pipeline.path), None)
 
     def verdict(self, pipeline: Pipeline, component: Component | None = None) -> str:
         """`ok` or the worst severity of the unmuted findings about a pipeline, or about one component of it."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..checks.words import size
 from ..dtypes import DType
 from ..findings import Finding
 from ..report import Report
 from ..subjects import Component, Pipeline, Request
 
+__all__ = ["clean", "heading", "libraries", "line", "loads_as", "plural", "size", "stored", "verdict"]
+
 SEEN = ("components", "files", "tensors")
-
-
-def size(nbytes: int) -> str:
-    """Bytes as people read them: 246 MB, 1.4 GB (decimal units, as the Hub shows)."""
-    value, unit = float(nbytes), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.1f} {unit}" if unit in ("GB", "TB") else f"{value:.0f} {unit}"
 
 
 def stored(component: Component) -> str:

@@ -13,8 +13,10 @@ import torch
 
 from ..subjects.shown import Crash, Operand, Outcome
 from . import edges, origins
+from .device import pretended
 from .modules import dtype_of
 from .pretend import autocast_here, numbered, quiet, replaceable
+from .words import first_line, place
 from .world import Undecided, World
 
 ABOUT_DTYPES: Final = re.compile(
@@ -35,14 +37,20 @@ class Outcomes:
     where: str = ""
 
 
-def run(call: Callable[[], object], parts: Mapping[str, object], roles: Mapping[str, str], world: World, device: str) -> Outcomes:
-    """Call in the world. parts: the components by name, their modules phantoms with guarded edges. roles: what each is for."""
+def run(
+    call: Callable[[], object], parts: Mapping[str, object], roles: Mapping[str, str], world: World, capability: int = 90
+) -> Outcomes:
+    """Call in the world. parts: the components by name, their modules phantoms with guarded edges. roles: what each is for.
+
+    capability: of a CUDA device, 75 for sm75.
+    """
+    device = world.contracts.device
     world.modules.name(parts)
     with contextlib.ExitStack() as stack:
-        for context in (quiet(), replaceable(), numbered(), autocast_here(device), world.modules.listening(), torch.no_grad()):
+        for context in (quiet(), replaceable(), numbered(), autocast_here(device), torch.no_grad(), pretended(device, world, capability)):
             stack.enter_context(context)
         try:
-            with world:
+            with world, world.modules.listening():
                 call()
         except Undecided as fault:
             return Outcomes("unknown", reason=str(fault), where=world.modules.failed or "")
@@ -58,8 +66,7 @@ def _stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcom
     if world.undecided:
         return Outcomes("unknown", reason=world.undecided, where=module)
     if world.breach is None and not ABOUT_DTYPES.search(text):
-        reason = f"{type(fault).__name__}: {text.splitlines()[0] if text else 'no message'}"
-        return Outcomes("unknown", reason=f"{reason} ({_deepest(fault.__traceback__)})", where=module)
+        return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
     breach = world.breach
     crash = Crash(
         module=module,
@@ -109,12 +116,12 @@ def _glue(trace: TracebackType | None) -> str:
     frames = _frames(trace)
     edge = next((i for i, (path, _) in enumerate(frames) if path == _EDGES), len(frames))
     outside = [frame for frame in frames[:edge] if _foreign(frame[0])]
-    return origins.place(*outside[-1]) if outside else ""
+    return place(*outside[-1]) if outside else ""
 
 
 def _deepest(trace: TracebackType | None) -> str:
     foreign = [frame for frame in _frames(trace) if _foreign(frame[0])]
-    return origins.place(*foreign[-1]) if foreign else ""
+    return place(*foreign[-1]) if foreign else ""
 
 
 def _foreign(path: str) -> bool:

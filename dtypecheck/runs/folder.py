@@ -65,13 +65,18 @@ def parts(
     for name, value in index.items():
         if name in found.given or name.startswith("_") or name not in takes:
             continue
-        found.given[name] = _rest(name, value, root, pipeline, found, known) if _is_entry(value) else value
+        if not _is_entry(value):
+            found.given[name] = value
+        elif (made := _rest(name, value, root, pipeline)) is not None or not value[1]:
+            found.given[name] = made
+        else:
+            found.given[name] = _stand_in(name, str(value[1]), takes[name], name in optional, found, known)
     for name, parameter in takes.items():
         if name in found.given or name == "self" or parameter.default is not parameter.empty:
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        found.given[name] = _stand_in(name, _annotated(parameter), found, known)
+        found.given[name] = _stand_in(name, "", parameter, name in optional, found, known)
     if "requires_safety_checker" in takes and found.given.get("safety_checker") is None:
         found.given["requires_safety_checker"] = False
     return found
@@ -105,36 +110,44 @@ def _known_class(part: Component, library: str, pipeline: str, known: Knowledge,
     """The component with a class that is installed; for one of the model's own code, the class that the pipeline is made for."""
     try:
         klass(library, part.klass or "")
-    except CannotBuild:
+    except CannotBuild as fault:
         usual = str(known.row("pipelines", pipeline).get("components", {}).get(part.name, "")).split(" | ")[0]
         if not usual or usual == part.klass:
-            raise
+            raise CannotBuild(f"{part.label}: {fault}") from fault
         klass("", usual)
         found.substituted.append(f"{part.name}: {part.klass}, whose code is never executed, by {usual}")
         return replace(part, klass=usual), ""
     return part, library
 
 
-def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline, found: Parts, known: Knowledge) -> Any:
-    """A scheduler, tokenizer or processor: read from its files, else a stand-in."""
+def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline) -> Any:
+    """A scheduler, tokenizer or processor, read from its files; None where they do not give it."""
     library, wanted = value
-    if not wanted:
-        return None
     folder = root / pipeline.path / name if root else None
-    if folder is not None and _NAME.fullmatch(name) and folder.is_dir():
-        with contextlib.suppress(Exception):  # what the files cannot give is stood in for below
+    if wanted and folder is not None and _NAME.fullmatch(name) and folder.is_dir():
+        with contextlib.suppress(Exception):  # what the files cannot give is stood in for
             return klass(str(library), str(wanted)).from_pretrained(str(folder), local_files_only=True)  # type: ignore[attr-defined]
-    return _stand_in(name, str(wanted), found, known)
+    return None
 
 
-def _stand_in(name: str, wanted: str, found: Parts, known: Knowledge) -> Any:
-    try:
-        made = substitute(name, wanted, found.given, known)
-    except CannotSubstitute as fault:
-        raise CannotBuild(f"{name}: {fault}") from fault
-    if made is not None:
-        found.substituted.append(f"{name}: its files are not there, a {wanted or type(made).__name__} of our own stands in")
-    return made
+def _stand_in(
+    name: str, wanted: str, parameter: inspect.Parameter, optional: bool, found: Parts, known: Knowledge
+) -> Any:
+    """Something in place of what the folder lacks: of the class it names, else of the one the pipeline is annotated with."""
+    annotated = _annotated(parameter)
+    for word in dict.fromkeys(filter(None, (wanted, annotated))):
+        try:
+            made = substitute(name, word, found.given, known)
+        except CannotSubstitute as fault:
+            trouble: Exception = fault
+            continue
+        if made is not None:
+            found.substituted.append(f"{name}: a {word} of our own, its files are not there or cannot be read")
+        return made
+    if optional:
+        found.substituted.append(f"{name}: left out, there is nothing to make a {wanted or annotated} of")
+        return None
+    raise CannotBuild(f"{name}: {trouble if wanted or annotated else 'nothing says which class it is'}")
 
 
 def _annotated(parameter: inspect.Parameter) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..knowledge import Knowledge, Row
 from . import phantom_rows
-from .pictures import audio, picture, tensor
+from .pictures import audio, generator, picture, tensor
 from .phantom_rows import config_of, filled
 
 
@@ -66,6 +66,8 @@ def _thing(spec: Any, scope: Mapping[str, Any]) -> Any:
                     return audio(**how)
                 case "tensor":
                     return tensor(**how)
+                case "generator":
+                    return generator()
             raise LookupError(f"nothing here makes {made!r}")
         case Mapping():
             return {key: _thing(one, scope) for key, one in spec.items()}
@@ -87,6 +89,7 @@ def _scope(pipeline: Any, row: Row, given: Mapping[str, object], known: Knowledg
     said = {key: value for key, value in row.get("call", {}).items() if isinstance(value, int)}
     asked = {"height": "height", "width": "width", "frames": "num_frames"}
     sizes |= {key: given.get(word, said.get(word)) for key, word in asked.items() if given.get(word, said.get(word)) is not None}
+    sizes["area"] = sizes["height"] * sizes["width"]
     return components | sizes | {"spatial": spatial, "temporal": temporal or 1}
 
 

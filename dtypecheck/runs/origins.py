@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import torch
 
+from .words import place
+
 _NAME: Final = "_dtypecheck_origin"
 _OURS: Final = __name__.rpartition(".")[0].replace(".", "/")
 
@@ -99,15 +101,6 @@ def line(frame: FrameType | None) -> str:
     """File and line of the nearest frame that is neither ours nor torch's."""
     found = _foreign(frame)
     return place(found.f_code.co_filename, found.f_lineno) if found else ""
-
-
-def place(path: str, number: int | None) -> str:
-    """`diffusers/pipelines/x.py:12` for a file of an installed library, the path as it is for others."""
-    path = path.replace("\\", "/")
-    for folder in ("/site-packages/", "/dist-packages/"):
-        if folder in path:
-            path = path.rpartition(folder)[2]
-    return f"{path}:{number}" if number else path
 
 
 def tensors(values: Any, found: list[torch.Tensor] | None = None) -> list[torch.Tensor]:

@@ -15,7 +15,8 @@ from ..loading import parameter_dtype
 from ..subjects import Component, Request
 from . import origins
 from .origins import Origin
-from .pretend import unweighted
+from .pretend import replaced, unweighted
+from .words import first_line
 from .world import World
 
 
@@ -58,9 +59,9 @@ def build(part: Component, library: str, request: Request, known: Knowledge, wor
         raise CannotBuild(f"{part.label}: there is no config to build {part.klass} from")
     dtype = part.loads().dtype or F32
     asked = request.dtype_for(part.name) is not None
-    with under(dtype if asked or part.family == "transformers" else F32), unweighted(), world:
+    with under(dtype if asked or part.family == "transformers" else F32), unweighted(), world, replaced(world, "building", True):
         module = instance(kind, dict(part.config.data), part.label, dtype)
-    clothe(part.name, module, part, request, known, world)
+        clothe(part.name, module, part, request, known, world)
     module.eval()
     return module
 
@@ -75,7 +76,7 @@ def instance(kind: type, config: Mapping[str, Any], label: str, dtype: DType) ->
         else:
             module = kind.from_config(config)  # type: ignore[attr-defined]
     except Exception as fault:  # noqa: BLE001 - foreign code on a foreign config raises anything
-        raise CannotBuild(f"{label}: {kind.__name__} cannot be built from its config: {type(fault).__name__}: {fault}") from fault
+        raise CannotBuild(f"{label}: {kind.__name__} cannot be built from its config: {first_line(fault)}") from fault
     if not isinstance(module, torch.nn.Module):
         raise CannotBuild(f"{label}: {kind.__name__} is no torch module")
     return module

@@ -38,3 +38,10 @@ def tensor(shape: list[int], dtype: str = "float32", fill: float | None = None, 
     ramp = torch.linspace(-1, 1, count) if fill is None else torch.full((count,), float(fill))
     made = ramp.reshape(shape).to(getattr(torch, dtype))
     return made.numpy() if kind == "np" else made
+
+
+def generator() -> Any:
+    """A source of noise with a fixed seed, for the pipelines that cannot do without one."""
+    import torch
+
+    return torch.Generator().manual_seed(0)

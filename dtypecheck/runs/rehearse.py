@@ -20,6 +20,7 @@ from .events import Events
 from .modules import Modules
 from .phantom import CannotBuild, build, weight_bytes
 from .pretend import quiet
+from .words import first_line
 from .world import World
 
 
@@ -61,7 +62,7 @@ def rehearse(
         return _run(pipeline, device, stage, call.Outcomes("unknown", reason=str(fault), where=str(fault).partition(":")[0]))
     assert stage.perform is not None  # noqa: S101 - both ways above set it
     call.guard(stage.parts, stage.world)
-    outcome = call.run(stage.perform, stage.parts, stage.roles, stage.world, stage.world.contracts.device)
+    outcome = call.run(stage.perform, stage.parts, stage.roles, stage.world, int(known.row("devices", device).get("sm", 90)))
     return _run(pipeline, device, stage, outcome)
 
 
@@ -88,7 +89,7 @@ def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: 
     try:
         made = found.kind(**found.given)
     except Exception as fault:  # noqa: BLE001 - the pipeline's own code raises anything
-        raise CannotBuild(f"{pipeline.klass} cannot be put together: {type(fault).__name__}: {fault}") from fault
+        raise CannotBuild(f"{pipeline.klass} cannot be put together: {first_line(fault)}") from fault
     if hasattr(made, "set_progress_bar_config"):
         made.set_progress_bar_config(disable=True)
     stage.perform = lambda: made(**inputs.for_call(made, given, known))

@@ -23,7 +23,18 @@ def build(pipeline_class: str, known: Knowledge) -> Any:
 
     errors: NoRow if the class is left out or a row is missing.
     """
-    return _pipeline(pipeline_class)(**parts(pipeline_class, known), **arguments(pipeline_class, known))
+    made = _pipeline(pipeline_class)(**parts(pipeline_class, known), **arguments(pipeline_class, known))
+    prepare(made, known)
+    return made
+
+
+def prepare(pipeline: Any, known: Knowledge, row: str | None = None) -> None:
+    """Calls what a user has to call before the first run, such as `vae.enable_tiling`: the row's list `prepare`."""
+    for path in phantom_rows.row(row or type(pipeline).__name__, known).get("prepare", ()):
+        target = pipeline
+        for name in path.split("."):
+            target = getattr(target, name)
+        target()
 
 
 def known_classes(known: Knowledge) -> tuple[str, ...]:
@@ -60,10 +71,18 @@ def parts(pipeline_class: str, known: Knowledge) -> dict[str, Any]:
     """
     asked = _asked(pipeline_class, known)
     near = _pipeline(pipeline_class).__module__
-    classes = {name: _class(spec["class"], near, known) for name, spec in asked.items() if spec}
+    wanted = {name: phantom_rows.row(spec["class"], known).get("class", spec["class"]) for name, spec in asked.items() if spec}
+    classes = {name: _class(wanted[name], near) for name in wanted}
     built: dict[str, Any] = {name: None for name, spec in asked.items() if not spec}
     for name in sorted(classes, key=lambda name: not _is_module(classes[name])):
-        built[name] = _part(name, classes[name], asked[name].get("config", {}), built, known)
+        own = phantom_rows.row(wanted[name], known)
+        config = phantom_rows.filled(phantom_rows.merged(own.get("config", {}), asked[name].get("config", {})), built)
+        if _is_module(classes[name]):
+            if not own and not config:
+                raise NoRow(f"phantoms.toml has no row for the model class {wanted[name]}")
+            built[name] = None if own.get("absent") else _module(classes[name], config)
+        else:
+            built[name] = _stood_in(name, wanted[name], classes[name], config, built, known)
     return {name: built[name] for name in asked}
 
 
@@ -119,15 +138,14 @@ def _names(annotation: Any) -> Iterator[str]:
         yield getattr(annotation, "__name__", "")
 
 
-def _class(name: str, near: str, known: Knowledge) -> Any:
-    """A class by its name, or the one that a row puts in its place; looked for beside the pipeline, in diffusers, in transformers.
+def _class(name: str, near: str) -> Any:
+    """A class by its name: looked for beside the pipeline, in diffusers, in transformers.
 
     errors: NoRow if it is nowhere.
     """
     import diffusers
     import transformers
 
-    name = phantom_rows.row(name, known).get("class", name)
     for place in (sys.modules[near], diffusers, transformers, sys.modules[near.rpartition(".")[0]]):
         if (found := getattr(place, name, None)) is not None:
             return found
@@ -140,30 +158,26 @@ def _is_module(found: Any) -> bool:
     return isinstance(found, type) and issubclass(found, torch.nn.Module)
 
 
-def _part(name: str, found: Any, config: Mapping[str, Any], built: Mapping[str, Any], known: Knowledge) -> Any:
+def _stood_in(name: str, class_name: str, found: Any, config: Mapping[str, Any], built: Mapping[str, Any], known: Knowledge) -> Any:
+    """A scheduler or guider, which is the real one, or a substitute; real tensors also where models are fake ones."""
     from diffusers import ConfigMixin
     from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-    row = phantom_rows.row(found.__name__, known)
-    config = phantom_rows.filled(phantom_rows.merged(row.get("config", {}), config), built)
-    if row.get("absent"):
-        return None
-    if _is_module(found):
-        if not row and not config:
-            raise NoRow(f"phantoms.toml has no row for the model class {found.__name__}")
-        return _module(found, config)
     with unset_fake_temporarily():  # a scheduler reads the values of its own tensors
         if isinstance(found, type) and issubclass(found, ConfigMixin):
             return found(**config)
         try:
-            return substitute(name, found.__name__, built, known)
+            return substitute(name, class_name, built, known)
         except CannotSubstitute as fault:
             raise NoRow(str(fault)) from fault
 
 
 def _module(found: Any, config: Mapping[str, Any]) -> Any:
+    from diffusers import ConfigMixin
     from transformers import PreTrainedModel
 
     if issubclass(found, PreTrainedModel):
         return found(found.config_class(**config)).eval()
+    if issubclass(found, ConfigMixin):  # as from_pretrained does it: what __init__ does not take is in the config all the same
+        return found.from_config(dict(config)).eval()
     return found(**config).eval()

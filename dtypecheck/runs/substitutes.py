@@ -36,7 +36,7 @@ def substitute(name: str, class_name: str, parts: Mapping[str, object], known: K
                 return _processor(name, class_name, row, scope, known)
             case "agrees":
                 return Agrees()
-    except LookupError as fault:
+    except (LookupError, ImportError) as fault:
         raise CannotSubstitute(f"{name} ({class_name}): {fault}") from fault
     raise CannotSubstitute(f"{name}: phantoms.toml does not say what can stand in for {class_name}")
 
@@ -47,6 +47,7 @@ def _row(class_name: str, known: Knowledge) -> Row:
 
     found = getattr(transformers, class_name, None)
     line = [base.__name__ for base in found.__mro__] if isinstance(found, type) else [class_name]
+    line.append(line[0].removesuffix("Pil"))  # what transformers gives for an image processor where torchvision is missing
     if "Tokenizer" in class_name:
         line.append(ANY_TOKENIZER)
     return next((row for name in line if (row := phantom_rows.row(name, known)).get("kind")), {})
@@ -121,13 +122,29 @@ def _processor(name: str, class_name: str, row: Row, scope: Mapping[str, object]
     inner: dict[str, Any] = {}
     for part, spec in row.get("parts", {}).items():
         found = _row(spec["class"], known)
-        if found.get("kind") == "tokenizer":
+        if found.get("kind") == "unused":
+            inner[part] = Unused()
+        elif found.get("kind") == "tokenizer":
             inner[part] = tokenizer(phantom_rows.merged(found, spec), config_of(scope["it"]))
         else:
             config = phantom_rows.merged(found.get("config", {}), spec.get("config", {}))
             inner[part] = _class(spec["class"], {})(**filled(config, scope))
     template = {"chat_template": inner["tokenizer"].chat_template} if "tokenizer" in inner else {}
-    return _class(class_name, row)(**inner, **(template if row.get("takes_template", True) else {}), **filled(row.get("config", {}), scope))
+    found = _class(class_name, row)
+    lenient = {"check_argument_for_proper_class": lambda self, name, given: type(given)}  # it looks for classes of torchvision
+    return type(found.__name__, (found,), lenient)(**inner, **(template if row.get("takes_template", True) else {}), **filled(row.get("config", {}), scope))
+
+
+class Unused:
+    """What a processor wants to hold and no pipeline asks for anything."""
+
+    model_input_names: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        return {}
+
+    def save_pretrained(self, *_args: object, **_kwargs: object) -> list[str]:
+        return []
 
 
 class Agrees:

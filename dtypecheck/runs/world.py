@@ -6,7 +6,8 @@ given a tensor without numbers (a FakeTensor) gives one. Before either, the cont
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import torch
@@ -32,6 +33,7 @@ class World(TorchDispatchMode):
     """Runs operators on real and on fake tensors.
 
     breach: the contract that was broken, the run ends with it. inside: the components that run; methods: those called so far.
+    building: True while a component is built; busy: True while an operator runs.
     """
 
     def __init__(self, contracts: Contracts, modules: Modules, events: Events | None = None) -> None:
@@ -42,13 +44,28 @@ class World(TorchDispatchMode):
         self.events = events
         self.breach: Breach | None = None
         self.undecided = ""
+        self.building = False
+        self.busy = False
         self.inside: list[str] = []
         self.methods: list[str] = []
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = dict(kwargs or {})
+        with self.alone():
+            return self._operator(func, args, dict(kwargs or {}))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile nobody answers for another device: our own work is done on the CPU."""
+        busy, self.busy = self.busy, True
+        try:
+            with torch._C.DisableTorchFunction():
+                yield
+        finally:
+            self.busy = busy
+
+    def _operator(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = origins.tensors(args)
         if kwargs:
             origins.tensors(kwargs, given)
@@ -75,12 +92,19 @@ class World(TorchDispatchMode):
             with self.fake:
                 return func(*args, **kwargs)
         try:
-            return func(*args, **kwargs)
+            return self._lightened(func(*args, **kwargs))
         except (NotImplementedError, RuntimeError) as fault:
             if not any(words in str(fault) for words in _ABSENT) or self.contracts.device == "cpu":
                 raise
             with self.fake:
                 return filled(func(*args, **kwargs))
+
+    def _lightened(self, result: Any) -> Any:
+        """A result as it is, but without its numbers where it is large and no glue will look at them."""
+        if isinstance(result, torch.Tensor) and result.numel() > LARGE and (self.inside or self.building):
+            if result.is_floating_point() or result.numel() > 64 * LARGE:
+                return self.without_numbers(result)
+        return result
 
     def _without_numbers(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and not self.inside:
@@ -95,14 +119,15 @@ class World(TorchDispatchMode):
         """A tensor of the same shape and dtype that holds none; origin kept."""
         if isinstance(value, FakeTensor):
             return value
-        fake = self.fake.from_tensor(value.detach(), static_shapes=True)
+        with self.alone():
+            fake = self.fake.from_tensor(value.detach(), static_shapes=True)
         if found := origins.of(value):
             origins.mark(fake, found)
         return fake
 
     def parameter(self, like: torch.Tensor, dtype: torch.dtype) -> torch.nn.Parameter:
         """A parameter without numbers, of the shape of another."""
-        with self.fake:
+        with self.alone(), self.fake:
             return torch.nn.Parameter(torch.empty(like.shape, dtype=dtype), requires_grad=False)
 
 

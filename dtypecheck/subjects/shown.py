@@ -116,7 +116,7 @@ class Tried:
 class Run:
     """The testimony of a run. how: "rehearsed" or "watched". device: a name of rules/devices.toml.
 
-    reason: why the verdict is unknown, or what stopped it that is no matter of dtype. component: where that was.
+    reason: why the verdict is unknown, or what stopped it that is no matter of dtype. component, module: where that was.
     weight_bytes: of the parameters, by component. substituted: what stood in for something the folder lacks, in words.
     remedies: usual requests (float16, bfloat16, float32 for all) that were rehearsed too, and what came out.
     """
@@ -135,6 +135,7 @@ class Run:
     pipeline: Pipeline | None = None
     script: str = ""
     written: tuple[str, ...] = ()
+    module: str = ""
 
     def __post_init__(self) -> None:
         for event in self.events:
@@ -144,3 +145,8 @@ class Run:
     def confirmed(self) -> bool:
         """False for a crash that follows from a contract nobody saw hold."""
         return self.crash is None or self.crash.confirmed
+
+    @property
+    def unasked(self) -> tuple[Event, ...]:
+        """The events that no library brings about by design: all that a rule may speak of."""
+        return tuple(event for event in self.events if not event.by_design)

@@ -1,0 +1,1 @@
+"""DT3: what a run shows, rehearsed or watched."""

@@ -1,0 +1,68 @@
+"""What the rules on runs share: where a module's component lies, the user's line, and a dtype plan in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..dtypes import F16, DType
+from ..findings import Where
+from ..subjects import Component
+from ..subjects.shown import Crash, Event, Run
+
+
+def component_of(run: Run, module: str) -> Component | None:
+    """The component that a module path begins with, where the pipeline is known; a lone model's paths begin at its own root."""
+    if run.pipeline is None or not module:
+        return None
+    components = run.pipeline.components
+    if run.pipeline.kind in ("model", "component") and len(components) == 1:
+        return components[0]
+    return run.pipeline.named(module.partition(".")[0])
+
+
+def by_component(run: Run, kind: str) -> Iterator[tuple[str, list[Event]]]:
+    """The events of a kind that are not by design, for each component that they happened in."""
+    groups: dict[str, list[Event]] = {}
+    for event in run.unasked:
+        if event.kind == kind:
+            component = component_of(run, event.module)
+            groups.setdefault(component.name if component else event.module.partition(".")[0], []).append(event)
+    yield from groups.items()
+
+
+def half_of(event: Event, default: DType = F16) -> DType:
+    """The half dtype that an event is about."""
+    return next((dtype for dtype in (event.to, *event.dtypes) if dtype and dtype.is_half), default)
+
+
+def place(run: Run, module: str) -> Where:
+    """The component's config, at the module; without a component the pipeline's own file, without a pipeline the script."""
+    component = component_of(run, module)
+    if component:
+        return Where(component.where.path, module)
+    if run.pipeline:
+        return Where(run.pipeline.config.path if run.pipeline.config else run.pipeline.path, module)
+    return Where(run.script or ".", module)
+
+
+def script_line(crash: Crash) -> Where | None:
+    """The user's line that led to a crash: `serve.py:31` as a place."""
+    path, _, number = crash.script.rpartition(":")
+    if path and number.isdecimal():
+        return Where(path, line=int(number))
+    return Where(crash.script) if crash.script else None
+
+
+def dtype_plan(dtypes: Mapping[str, DType]) -> str:
+    """A dtype plan in words: fp16, or text_encoder, unet in fp16 and vae in fp32."""
+    names: dict[DType, list[str]] = {}
+    for name, dtype in dtypes.items():
+        names.setdefault(dtype, []).append(name)
+    if len(names) == 1:
+        return next(iter(names)).short
+    return " and ".join(f"{', '.join(having)} in {dtype.short}" for dtype, having in names.items())
+
+
+def more(count: int) -> str:
+    """` and 3 more`, nothing for none."""
+    return f" and {count:,} more" if count else ""

@@ -1,0 +1,78 @@
+"""Words that rules and formats share: sizes, lists, and a crash told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from ..subjects.shown import Crash, Operand
+
+OWN: Final = ("weight", "bias")
+"""The roles of what a module holds itself; everything else is brought to it."""
+_WORDS: Final = {"weight": "weights"}
+WHEN: Final = {
+    "encode prompt": "while it encodes the prompt",
+    "encode image": "while it encodes the image",
+    "denoise": "in the denoising loop",
+    "decode": "after the last denoising step",
+}
+
+
+def size(nbytes: int) -> str:
+    """Bytes as people read them: 246 MB, 1.4 GB (decimal units, as the Hub shows)."""
+    value, unit = float(nbytes), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.1f} {unit}" if unit in ("GB", "TB") else f"{value:.0f} {unit}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """a, b and c; each once."""
+    *first, last = dict.fromkeys(words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def strangers(crash: Crash) -> tuple[Operand, ...]:
+    """The operands that are to blame: what was brought in another dtype than the module's own; all of them where it has none."""
+    own = {operand.dtype for operand in crash.operands if operand.role in OWN}
+    brought = tuple(operand for operand in crash.operands if operand.role not in OWN)
+    return tuple(operand for operand in brought if operand.dtype not in own) if own else brought
+
+
+def told(crash: Crash, device: str) -> str:
+    """Who has what and is given what by whom, in one sentence without a full stop."""
+    place = crash.module or crash.glue or "the pipeline's own code"
+    own = [operand for operand in crash.operands if operand.role in OWN]
+    others = strangers(crash)
+    holds = listed(f"{operand.dtype.short} {_role(operand)}" for operand in own) if own else ""
+    if own and others:
+        return f"{place} has {holds} and is given {listed(map(_brought, others))}"
+    if len({operand.dtype for operand in own}) > 1:
+        return f"{place} has {holds}"
+    if len({operand.dtype for operand in crash.operands}) > 1:
+        return f"{crash.operator or 'an operator'} in {place} is given {listed(_brought(o, role=True) for o in crash.operands)}"
+    if crash.operands:
+        return f"{crash.operator or 'an operator'} in {place} is given {_brought(crash.operands[0])}, which {device} refuses"
+    return f"the call fails in {place} ({crash.message})"
+
+
+def in_short(crash: Crash) -> str:
+    """The module and the dtypes that met there, for a cell of a table."""
+    met = dict.fromkeys(f"{operand.dtype.short} {_role(operand)}" for operand in (*strangers(crash), *crash.operands))
+    return f"{crash.module or crash.glue}: {', '.join(met) or crash.message}"
+
+
+def when(crash: Crash) -> str:
+    """At what point of the call, with a blank in front; nothing where that is not known."""
+    return f" {WHEN[crash.stage]}" if crash.stage in WHEN else ""
+
+
+def _role(operand: Operand) -> str:
+    return _WORDS.get(operand.role, operand.role)
+
+
+def _brought(operand: Operand, role: bool = False) -> str:
+    what = f"{operand.dtype.short} {_role(operand)}" if role else operand.dtype.short
+    return f"{what} from {operand.made}" if operand.made else what
