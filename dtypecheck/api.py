@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .engine import asked_of, report_runs, stopping
 from .engine import scan as scan_files
 from .files import place
 from .knowledge import Knowledge, folder
+from .loading import plan
+from .read.layout import Reader
 from .report import Report
 from .request import WrongUse, check_names, make
+from .subjects import Pipeline, Problem
+from .subjects.shown import Run, Tried
 
 
 def scan(
@@ -56,6 +61,103 @@ def scan_paths(
         report = report + (part.below(_prefix(path, paths)) if len(paths) > 1 else part)
     check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
     return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")
+
+
+def rehearse(
+    path: str | Path,
+    *,
+    dtype: str | None = None,
+    variant: str | None = None,
+    device: str = "cuda",
+    call: Mapping[str, object] | None = None,
+    matrix: bool = False,
+    rules_dirs: Iterable[Path] = (),
+    told: Callable[[str], None] | None = None,
+) -> Report:
+    """Run the real code of a pipeline on components without numbers: where it crashes by dtype, on that device.
+
+    path: a pipeline directory, or a transformers folder. call: arguments of the call in place of the smallest ones.
+    matrix: rehearse every sensible dtype plan. Needs torch, diffusers and transformers.
+
+    errors: request.WrongUse for a path, dtype, device, component or argument that does not exist, and where torch is missing.
+    """
+    known = Knowledge((folder(), *rules_dirs))
+    target = _targets([Path(path)])[0]
+    request = make(dtype, variant, device, (), known, Path.cwd())
+    pipeline, problems = _one(target, known)
+    planned = plan(pipeline, asked_of(pipeline, request), known)
+    check_names(request, [component.name for component in planned.components])
+    where = request.device or "cuda"
+    run, tried = _rehearsed(planned, target, known, where, dict(call or {}), matrix, told)
+    found = report_runs(
+        [run] if run else [], known, planned.request, target.as_posix(), {planned.path: tried} if tried else None, (planned,)
+    )
+    return replace(found, findings=(*stopping(planned, problems, known), *found.findings), request=planned.request)
+
+
+def rehearse_script(
+    path: str | Path,
+    arguments: Sequence[str] = (),
+    *,
+    device: str = "cuda",
+    models: Mapping[str, Path] | None = None,
+    rules_dirs: Iterable[Path] = (),
+) -> Report:
+    """Execute a script with phantom models and a device that is not there. No sandbox: what it does besides, it does.
+
+    arguments: its own. models: folders that hub ids stand for. errors: request.WrongUse as for `rehearse`.
+    """
+    known = Knowledge((folder(), *rules_dirs))
+    target = _targets([Path(path)])[0]
+    request = make(None, None, device, (), known, Path.cwd())
+    try:
+        from .runs.script import rehearse_script as perform
+    except ImportError as fault:
+        raise WrongUse(f"a rehearsal needs {fault.name}: pip install 'dtypecheck[torch]'") from None
+    run = perform(target, arguments, known, request.device or "cuda", models or {}, request.libraries)
+    return report_runs([run], known, request, target.as_posix())
+
+
+def _rehearsed(
+    pipeline: Pipeline,
+    root: Path,
+    known: Knowledge,
+    device: str,
+    call: Mapping[str, object],
+    matrix: bool,
+    told: Callable[[str], None] | None,
+) -> tuple[Run | None, tuple[Tried, ...]]:
+    """The run, and where it crashes what would run instead; or every plan."""
+    try:
+        from .runs.matrix import matrix as every_plan
+        from .runs.matrix import remedies
+        from .runs.rehearse import WrongCall
+        from .runs.rehearse import rehearse as perform
+    except ImportError as fault:
+        raise WrongUse(f"a rehearsal needs {fault.name}: pip install 'dtypecheck[torch]'") from None
+    try:
+        if matrix:
+            return None, every_plan(pipeline, root, known, device, call, told)
+        run = perform(pipeline, root, known, device, call)
+        if run.verdict == "crashes":
+            run = replace(run, remedies=remedies(pipeline, root, known, device, call))
+        return run, ()
+    except WrongCall as fault:
+        raise WrongUse(str(fault)) from None
+
+
+def _one(target: Path, known: Knowledge) -> tuple[Pipeline, tuple[Problem, ...]]:
+    """What there is to rehearse in a folder: its pipeline, else its only model. errors: WrongUse where nothing or too much is."""
+    readings = [reading for reading in Reader(place(target), known).readings() if reading.pipeline]
+    whole = [reading for reading in readings if reading.pipeline and reading.pipeline.kind == "pipeline"]
+    for chosen in (whole, [reading for reading in readings if reading.pipeline and reading.pipeline.kind != "adapter"]):
+        at_root = [reading for reading in chosen if reading.pipeline and reading.pipeline.path in ("", ".")]
+        if len(found := at_root if len(at_root) == 1 else chosen) == 1 and found[0].pipeline:
+            return found[0].pipeline, found[0].problems
+        if chosen:
+            names = ", ".join(sorted(reading.pipeline.path for reading in chosen if reading.pipeline)[:6])
+            raise WrongUse(f"{target}: a rehearsal is of one pipeline, and there are {len(chosen)}: {names}")
+    raise WrongUse(f"{target}: there is no pipeline and no model in it")
 
 
 def _targets(paths: Sequence[Path]) -> list[Path]:

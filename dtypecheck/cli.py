@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ import click
 from . import __version__
 from .config import FAIL_ON, BadSettings, Settings, find, read
 from .knowledge import BadRow
-from .policy import FOUND, MISUSED, UnknownRule, choose, exit_code, suppress
+from .policy import FOUND, MISUSED, UnknownRule, choose, exit_code, rehearsal_code, suppress
 from .render import FORMATS, renderer
 from .render.options import Look
 from .report import Report
@@ -95,6 +96,83 @@ def scan(targets: Sequence[str], **options: Any) -> None:
     sys.exit(_finish(report, settings, options))
 
 
+class ScriptCommand(click.Command):
+    """A command whose first target may be a script: everything behind a .py target is the script's own."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Cut the words at the script."""
+        takes = {word for option in self.params if isinstance(option, click.Option) and not option.is_flag for word in option.opts}
+        for number, word in enumerate(args):
+            if word.endswith(".py") and not word.startswith("-") and (number == 0 or args[number - 1] not in takes):
+                context.meta["script arguments"] = args[number + 1 :]
+                return super().parse_args(context, args[: number + 1])
+        context.meta["script arguments"] = []
+        return super().parse_args(context, args)
+
+
+@cli.command(cls=ScriptCommand)
+@click.argument("target", metavar="MODEL_DIR|script.py [ARGS]...")
+@click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
+@click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
+@click.option("--device", metavar="NAME", default=None, help="Where it will run: cuda (assumed), cpu, mps, t4, a100, ... or here.")
+@click.option("--call", "given", multiple=True, metavar="NAME=VALUE", help="An argument of the call: height=1024, num_frames=9.")
+@click.option("--matrix", is_flag=True, help="Every sensible dtype plan, and which of them run there.")
+@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in the script stands for.")
+@common
+@click.pass_context
+def rehearse(context: click.Context, target: str, given: Sequence[str], matrix: bool, model: Sequence[str], **options: Any) -> None:
+    """A dry run that finds dtype crashes without weights or GPU; it cannot see NaN or black images.
+
+    The real code of the installed diffusers and transformers runs on tensors that have a shape and a dtype but no numbers,
+    held to what the device's operators accept. MODEL_DIR needs its configs, no weights. A script.py is executed as it is, with
+    models and devices stood in for and files that it writes caught: that is no sandbox, rehearse only scripts you would run.
+
+    Exit codes: 0 it runs, 1 it crashes (with --matrix: no plan runs), 2 wrong use, 3 undecided.
+    """
+    from .api import rehearse as rehearse_path
+    from .api import rehearse_script
+
+    if not target:
+        raise WrongUse("an empty TARGET was given")
+    settings = _settings(options["config"])
+    device = options["device"] or settings.device or "cuda"
+    dirs = options["rules_dir"]
+    if target.endswith(".py"):
+        script_words = context.meta["script arguments"]
+        report = rehearse_script(Path(target), script_words, device=device, models=_models(model), rules_dirs=dirs)
+        sys.exit(_finish(report, settings, options, rehearsal_code, sys.stderr))
+    dtype, variant = options["dtype"] or settings.dtype, options["variant"] or settings.variant
+    with _progress(options["quiet"]) as told:
+        report = rehearse_path(
+            target, dtype=dtype, variant=variant, device=device, call=_call(given), matrix=matrix, rules_dirs=dirs, told=told
+        )
+    sys.exit(_finish(report, settings, options, rehearsal_code))
+
+
+def _call(given: Sequence[str]) -> dict[str, object]:
+    """`height=1024` as {"height": 1024}: a value is JSON (with Python's True, False and None) or else text."""
+    found: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise WrongUse(f"--call {text!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def _models(given: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not Path(value).is_dir():
+            raise WrongUse(f"--model {text!r} is not NAME=DIR with a folder that exists")
+        found[name] = Path(value)
+    return found
+
+
 @cli.command()
 @click.argument("words", nargs=-1, metavar="[CODE|NAME]")
 @click.option("--output-format", type=click.Choice(("terminal", "json", "markdown")), default="terminal")
@@ -149,23 +227,30 @@ def _settings(path: Path | None) -> Settings:
     return read(found) if found else Settings()
 
 
-def _finish(report: Report, settings: Settings, options: dict[str, Any]) -> int:
-    """Apply the policy, write the report, give the exit code."""
+def _finish(
+    report: Report,
+    settings: Settings,
+    options: dict[str, Any],
+    code: Callable[[Report, str], int] = exit_code,
+    stream: TextIO | None = None,
+) -> int:
+    """Apply the policy, write the report, give the exit code. stream: where it goes without -o, stdout by default."""
+    stream = stream or sys.stdout
     select = options["select"] or settings.select
     report = choose(report, select, (*settings.ignore, *options["ignore"]), (*settings.extend_select, *options["extend_select"]))
     report = suppress(report, settings.suppressions)
     path: Path | None = options["output"]
-    on_terminal = path is None and sys.stdout.isatty()
+    on_terminal = path is None and stream.isatty()
     form = options["output_format"] or settings.output_format or ("terminal" if on_terminal else "concise")
     look = Look(options["verbose"] - options["quiet"], on_terminal, _width())
     if path is None:
-        renderer(form)(report, sys.stdout, look)
-        sys.stdout.flush()
+        renderer(form)(report, stream, look)
+        stream.flush()
     else:
         text = io.StringIO()
         renderer(form)(report, text, look)
         _replace(path, text.getvalue())
-    return exit_code(report, options["fail_on"] or settings.fail_on)
+    return code(report, options["fail_on"] or settings.fail_on)
 
 
 def _replace(path: Path, text: str) -> None:

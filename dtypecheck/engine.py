@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from . import checks
+from .checks.files.load_fails import LoadFails
 from .checks.what_if import runs
 from .dtypes import F32, USUAL, DType
 from .files import Files
@@ -45,26 +46,36 @@ def _judge(subjects: Iterable[Subject | Run | Event], pipeline: Pipeline | None,
     return found
 
 
-def report_runs(
-    ran: Iterable[Run], known: Knowledge, request: Request, label: str = "", matrix: Mapping[str, tuple[Tried, ...]] | None = None
-) -> Report:
-    """The report on runs of one target: their pipelines, what the rules on runs say, and the dtype plans that were tried.
+def planned(files: Files, request: Request, known: Knowledge) -> Iterator[Pipeline]:
+    """Every pipeline of one place with its load plan, whole: what a rehearsal begins with."""
+    for reading in Reader(files, known).readings():
+        if reading.pipeline is not None:
+            yield plan(reading.pipeline, asked_of(reading.pipeline, request), known)
 
-    matrix: per pipeline path. A crash, what was promoted and why a run is undecided become findings; what the files say is
-    a scan's matter.
+
+def report_runs(
+    ran: Iterable[Run],
+    known: Knowledge,
+    request: Request,
+    label: str = "",
+    matrix: Mapping[str, tuple[Tried, ...]] | None = None,
+    pipelines: Iterable[Pipeline] = (),
+) -> Report:
+    """The report on runs: their pipelines (and further `pipelines`), what the rules on runs say, and the dtype plans tried.
+
+    matrix: per pipeline path. What the files say is left to a scan.
     """
-    given = tuple(ran)
-    findings = [finding for one in given for finding in judge_run(one, known)]
-    seen: Counter[str] = Counter(rehearsals=sum(one.how == "rehearsed" for one in given) + sum(map(len, (matrix or {}).values())))
-    kept: dict[str, Pipeline] = {}
-    light: list[Run] = []
-    for one in given:
-        if one.pipeline is not None and one.pipeline.path not in kept:
-            kept[one.pipeline.path] = one.pipeline.light()
-            seen += _seen(one.pipeline)
-        light.append(replace(one, pipeline=one.pipeline and kept[one.pipeline.path]))
-    found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
-    return Report(found, tuple(kept.values()), +seen, request, label=label, runs=tuple(light), matrix=matrix or {})
+    matrix = matrix or {}
+    given, kept, seen = tuple(ran), dict[str, Pipeline](), Counter[str]()
+    for pipeline in (*(run.pipeline for run in given), *pipelines):
+        if pipeline is not None and pipeline.path not in kept:
+            kept[pipeline.path] = pipeline.light()
+            seen += _seen(pipeline)
+    seen["rehearsals"] = sum(run.how == "rehearsed" for run in given) + sum(map(len, matrix.values()))
+    findings = fingerprinted([finding for run in given for finding in judge_run(run, known)])
+    found = tuple(sorted(findings, key=lambda finding: finding.key))
+    runs_of = tuple(replace(run, pipeline=run.pipeline and kept[run.pipeline.path]) for run in given)
+    return Report(found, tuple(kept.values()), +seen, request, label=label, runs=runs_of, matrix=matrix)
 
 
 def _about(finding: Finding, pipeline: Pipeline | None, component: Component | None) -> Finding:
@@ -94,7 +105,7 @@ def scan(
             if told:
                 told(pipeline.path)
             used = replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline
-            pipeline = plan(used, _for(pipeline, request), known)
+            pipeline = plan(used, asked_of(pipeline, request), known)
             pipelines.append(pipeline.light())
             seen += _seen(pipeline)
             asked[pipeline.path] = _asked(pipeline, known)
@@ -118,7 +129,14 @@ def _adapters(adapters: Iterable[Files], known: Knowledge) -> tuple[tuple[Compon
     return tuple(components), findings
 
 
-def _for(pipeline: Pipeline, request: Request) -> Request:
+def stopping(pipeline: Pipeline, problems: Iterable[Problem], known: Knowledge) -> tuple[Finding, ...]:
+    """What keeps a planned pipeline from being loaded at all: the errors of its files, and load-fails."""
+    found = judge(pipeline, problems, known)
+    stops = [finding for finding in found if finding.severity == "error" and finding.code.startswith(("DT0", LoadFails.code))]
+    return tuple(sorted(fingerprinted(stops), key=lambda finding: finding.key))
+
+
+def asked_of(pipeline: Pipeline, request: Request) -> Request:
     """The request as this pipeline understands it: names of components mean something only in a pipeline that has them."""
     named = {name: dtype for name, dtype in request.dtypes.items() if not name or pipeline.named(name)}
     if request.dtypes and "" not in named:

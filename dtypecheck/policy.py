@@ -64,7 +64,7 @@ def exit_code(report: Report, fail_on: str = "error") -> int:
 
 
 def rehearsal_code(report: Report, fail_on: str = "error") -> int:
-    """0 it runs, 1 it crashes or a finding is at or above `fail_on`, 3 undecided; of a matrix 0 when some dtype plan runs, else 1.
+    """0 runs, 1 crashes or a finding at or above `fail_on`, 3 undecided; for a matrix 0 when some dtype plan runs, else 1.
 
     A crash that is ignored or muted does not count, and with `never` none does.
     """

@@ -83,7 +83,9 @@ class Report:
         )
         pipelines = tuple(moved(pipeline) for pipeline in self.pipelines)
         new = {old.path: pipeline for old, pipeline in zip(self.pipelines, pipelines, strict=True)}
-        runs = tuple(replace(run, pipeline=run.pipeline and (new.get(run.pipeline.path) or moved(run.pipeline))) for run in self.runs)
+        runs = tuple(
+            replace(run, pipeline=new.get(run.pipeline.path) or moved(run.pipeline)) if run.pipeline else run for run in self.runs
+        )
         asked = {path(name): counts for name, counts in self.asked.items()}
         sound = {path(name): dtypes for name, dtypes in self.sound.items()}
         matrix = {path(name): plans for name, plans in self.matrix.items()}

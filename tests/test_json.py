@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtypecheck.api import scan
+from dtypecheck.dtypes import F16, F32
+from dtypecheck.engine import report_runs
+from dtypecheck.knowledge import Knowledge
 from dtypecheck.render.json import document, render
 from dtypecheck.render.options import Look
 from dtypecheck.report import Report
+from dtypecheck.subjects import Component, Pipeline, Request
+from dtypecheck.subjects.shown import Crash, Event, Operand, Run, Tried
 from tests.test_expected import CASES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -33,7 +40,8 @@ def test_a_fixture_s_report_fits_the_schema(name: str, dtype: str | None, cases:
 def test_an_empty_report_has_every_key() -> None:
     report = document(Report())
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
-    assert list(report) == ["version", "request", "findings", "pipelines", "files", "seen"]
+    assert list(report) == ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "matrix"]
+    assert (report["rehearsal"], report["matrix"]) == (None, None)
 
 
 def test_the_schema_refuses_a_report_without_a_key() -> None:
@@ -57,3 +65,95 @@ def test_rendering_writes_one_document_without_nan(cases: Path) -> None:
     render(scan(cases / "bert-f32", libraries=PINNED), out, Look())
     assert json.loads(out.getvalue())["version"] == 1
     assert "NaN" not in out.getvalue()
+
+
+CRASH = Crash(
+    "unet.conv_in",
+    "conv2d",
+    "Input type (float) and bias type (c10::Half) should be the same",
+    (Operand("input", F32, "vae (sample)", "vae", "diffusers/x.py:7"), Operand("bias", F16)),
+    glue="diffusers/x.py:12",
+    stage="denoise",
+)
+PIPELINE = Pipeline(".", "X", "pipeline", (Component("unet", "unet", "UNet2DConditionModel", "diffusers", "denoiser"),))
+RUN = Run("rehearsed", "crashes", "cuda", CRASH, weight_bytes={"unet": 7, "vae": 2}, pipeline=PIPELINE)
+PLANS = (Tried({"unet": F16}, "runs", recommended=True, weight_bytes=4, slow=True), Tried({"unet": F32}, "crashes", CRASH))
+
+
+def valid(report: Report) -> dict[str, Any]:
+    made = document(report)
+    jsonschema.Draft202012Validator(SCHEMA).validate(made)
+    assert made == json.loads(json.dumps(made, allow_nan=False))
+    return made
+
+
+def test_a_rehearsal_has_every_key_of_the_contract(known: Knowledge) -> None:
+    event = Event("promoted", "unet.mid", "add", (F16, F32), F32, "vae (sample)", 9, 2, 3)
+    made = valid(report_runs([replace(RUN, events=(event,), remedies=PLANS)], known, Request(device="cuda")))["rehearsal"]
+    promised = {"verdict", "confirmed", "reason", "component", "module", "crash", "device", "peak_weight_bytes"}
+    assert promised <= set(made)
+    assert (made["verdict"], made["confirmed"], made["reason"], made["device"]) == ("crashes", True, None, "cuda")
+    assert (made["component"], made["module"], made["peak_weight_bytes"]) == ("unet", "unet.conv_in", 9)
+    crash = made["crash"]
+    assert {"module", "operator", "operands", "message", "glue", "script"} <= set(crash)
+    assert crash["operands"][0] == {
+        "role": "input",
+        "dtype": "F32",
+        "from": "vae (sample)",
+        "component": "vae",
+        "made_at": "diffusers/x.py:7",
+    }
+    assert crash["operands"][1]["from"] is None
+    assert (crash["glue"], crash["script"]) == ("diffusers/x.py:12", None)
+    assert made["events"][0] | {"by_design": True} == {
+        "kind": "promoted",
+        "module": "unet.mid",
+        "operator": "add",
+        "dtypes": ["F16", "F32"],
+        "to": "F32",
+        "from": "vae (sample)",
+        "bytes": 9,
+        "times": 2,
+        "downstream": 3,
+        "by_design": True,
+    }
+    assert [row["verdict"] for row in made["remedies"]] == ["runs", "crashes"]
+
+
+def test_an_undecided_rehearsal_says_where_and_why(known: Knowledge) -> None:
+    run = Run("rehearsed", "unknown", "cuda", reason="no numbers", component="unet", module="unet.router")
+    made = valid(report_runs([run], known, Request()))["rehearsal"]
+    wanted = ("unknown", "no numbers", "unet", "unet.router")
+    assert (made["verdict"], made["reason"], made["component"], made["module"]) == wanted
+    assert made["crash"] is None
+
+
+def test_a_matrix_has_every_key_of_the_contract(known: Knowledge) -> None:
+    report = valid(report_runs([], known, Request(device="t4"), matrix={".": PLANS}, pipelines=[PIPELINE]))
+    first, second = report["matrix"]
+    assert {"dtypes", "verdict", "crash", "weight_bytes", "recommended"} <= set(first)
+    wanted = ({"unet": "F16"}, "runs", None, 4, True)
+    assert tuple(first[key] for key in ("dtypes", "verdict", "crash", "weight_bytes", "recommended")) == wanted
+    assert second["crash"]["module"] == "unet.conv_in"
+    assert report["pipelines"][0]["matrix"] == report["matrix"]
+    assert report["rehearsal"] is None
+
+
+def test_with_several_targets_each_pipeline_has_its_own_and_the_top_has_none(known: Knowledge) -> None:
+    one = report_runs([RUN], known, Request())
+    made = valid(one.below("a") + one.below("b"))
+    assert made["rehearsal"] is None
+    assert [(p["path"], p["rehearsal"]["verdict"]) for p in made["pipelines"]] == [("a", "crashes"), ("b", "crashes")]
+
+
+@pytest.mark.parametrize("key", ["peak_weight_bytes", "crash", "confirmed"])
+def test_the_schema_refuses_a_rehearsal_without_a_key(key: str, known: Knowledge) -> None:
+    made = document(report_runs([RUN], known, Request()))
+    del made["rehearsal"][key]
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made)
+
+
+def test_the_schema_refuses_a_role_that_operands_do_not_have(known: Knowledge) -> None:
+    made = document(report_runs([RUN], known, Request()))
+    made["rehearsal"]["crash"]["operands"][0]["role"] = "somebody"
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made)

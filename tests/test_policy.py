@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from dtypecheck import checks
 from dtypecheck.config import Ignore
+from dtypecheck.dtypes import F16, F32
 from dtypecheck.findings import Finding, Severity, Where
-from dtypecheck.policy import UnknownRule, choose, codes, exit_code, suppress
+from dtypecheck.policy import UnknownRule, choose, codes, exit_code, rehearsal_code, suppress
 from dtypecheck.report import Report
 from dtypecheck.rule import rules
+from dtypecheck.subjects.shown import Outcome, Run, Tried
 
 checks.load()
 ALL = frozenset(kind.code for kind in rules())
@@ -151,3 +154,45 @@ def test_a_muted_error_does_not_fail() -> None:
 def test_nothing_looked_at_is_three_also_where_nothing_fails() -> None:
     assert exit_code(report(pipelines=1)) == 0
     assert exit_code(Report()) == exit_code(Report(), "never") == exit_code(report(pipelines=0)) == 3
+
+
+# a rehearsal's exit code
+
+CRASH = Finding("DT301", "run-crashes", "error", Where("unet/config.json"), "words")
+
+
+def rehearsed(verdict: Outcome, *findings: Finding) -> Report:
+    return Report(findings, runs=(Run("rehearsed", verdict, "cuda"),))
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        (rehearsed("runs"), 0),
+        (rehearsed("crashes", CRASH), 1),
+        (rehearsed("crashes", replace(CRASH, severity="warning")), 1),
+        (rehearsed("unknown"), 3),
+        (rehearsed("unknown") + rehearsed("runs"), 3),
+        (rehearsed("unknown") + rehearsed("crashes", CRASH), 1),
+        (rehearsed("crashes", CRASH.mute("why")), 0),
+        (rehearsed("runs", finding("DT302", "warning")), 0),
+        (Report(), 3),
+    ],
+)
+def test_a_rehearsal_is_0_when_it_runs_1_when_it_crashes_3_when_nobody_knows(shown: Report, code: int) -> None:
+    assert rehearsal_code(shown) == code
+
+
+def test_a_rehearsal_fails_on_what_it_is_told_to_fail_on() -> None:
+    promoted = rehearsed("runs", finding("DT302", "warning"))
+    assert (rehearsal_code(promoted, "warning"), rehearsal_code(promoted, "error")) == (1, 0)
+    assert rehearsal_code(rehearsed("unknown", finding("DT302", "warning")), "warning") == 1
+    assert rehearsal_code(rehearsed("crashes", CRASH), "never") == 0
+    assert rehearsal_code(rehearsed("unknown"), "never") == 3
+
+
+def test_a_matrix_is_0_when_some_dtype_plan_runs() -> None:
+    crashes, runs = Tried({"unet": F16}, "crashes"), Tried({"unet": F32}, "runs")
+    assert rehearsal_code(Report(matrix={".": (crashes, runs)})) == 0
+    assert rehearsal_code(Report(matrix={".": (crashes,)})) == 1
+    assert rehearsal_code(Report(matrix={".": (replace(crashes, verdict="unknown"),)})) == 1

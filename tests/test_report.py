@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from dtypecheck.dtypes import F16, F32
 from dtypecheck.findings import Finding, Severity, Where
 from dtypecheck.report import File, Report
 from dtypecheck.subjects import Component, Pipeline, Request, Stock, WeightFile, WeightSet
+from dtypecheck.subjects.shown import Run, Tried
 
 
 def finding(severity: Severity = "error", code: str = "DT101", **more: str) -> Finding:
@@ -83,3 +85,17 @@ def test_the_verdict_is_the_worst_about_a_pipeline_or_a_component(worst: Severit
 def test_what_each_request_would_give_is_kept_by_pipeline() -> None:
     both = report("a") + Report(asked={"b": {F32: {}}})
     assert both.asked == {"a": {F16: {"vae": {F16: 3}}}, "b": {F32: {}}}
+
+
+def test_runs_and_matrices_add_and_move_with_their_pipelines() -> None:
+    one = report(".", finding(pipeline="."))
+    plans = (Tried({"vae": F16}, "runs"),)
+    one = replace(one, runs=(Run("rehearsed", "runs", "cuda", pipeline=one.pipelines[0]),), matrix={".": plans})
+    both = one.below("a") + one.below("b")
+    assert [run.pipeline and run.pipeline.path for run in both.runs] == ["a", "b"]
+    assert both.matrix == {"a": plans, "b": plans}
+    assert all(both.run_of(pipeline) is run for pipeline, run in zip(both.pipelines, both.runs, strict=True))
+    assert all(run.pipeline is pipeline for pipeline, run in zip(both.pipelines, both.runs, strict=True))
+    assert Report().run_of(both.pipelines[0]) is None
+    lone = replace(one, runs=(Run("watched", "runs", "cuda", script="serve.py"),)).below("a")
+    assert lone.runs[0].pipeline is None

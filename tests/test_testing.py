@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from dtypecheck import checks, rule
+from dtypecheck.dtypes import F16, F32
 from dtypecheck.files import Entry
 from dtypecheck.findings import Finding
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.read.weights import read_safetensors
 from dtypecheck.rule import Rule
-from dtypecheck.subjects import Component, WeightFile
+from dtypecheck.subjects import Component, Pipeline, WeightFile
+from dtypecheck.subjects.shown import Crash, Event, Operand, Run, Tried
 from dtypecheck.testing import Example, failures, findings, lay_out, safetensors
 
 checks.load()
@@ -215,3 +217,76 @@ def test_an_adapter_of_an_example_is_not_part_of_the_target(known: Knowledge, mo
         known,
     )
     assert sorted(seen) == ["adapter:lora:component", "diffusers:vae:component"]
+
+
+# the notation of runs
+
+
+RAN = """
+run: watched crashes on t4
+crash: unet.conv_in conv2d in denoise | input F32 vae.decoder (sample) at x.py:7 | bias F16 | says a | b | glue y.py:1 | script s.py:2 | not confirmed
+event: promoted unet.mid add F16+F32->F32 | by the argument latents | 12 bytes | 3 downstream | 4 times | by design
+remedy: float16,vae=float32 runs
+stand-in: tokenizer: not there
+weights: unet 5000
+""".replace("says a | b", "says a: b")  # noqa: E501
+
+
+def test_a_run_is_read_from_its_lines() -> None:
+    shown = lay_out(RAN).shown
+    assert shown
+    operands = (Operand("input", F32, "vae.decoder (sample)", "vae", "x.py:7"), Operand("bias", F16))
+    crash = Crash("unet.conv_in", "conv2d", "a: b", operands, "y.py:1", "s.py:2", "denoise", False)
+    event = Event("promoted", "unet.mid", "add", (F16, F32), F32, "the argument latents", 12, 4, 3, True)
+    assert shown.run(None) == Run(
+        "watched",
+        "crashes",
+        "t4",
+        crash,
+        events=(event,),
+        weight_bytes={"unet": 5000},
+        substituted=("tokenizer: not there",),
+        remedies=(Tried({"all of it": F16}, "runs"),),
+    )
+
+
+def test_a_remedy_is_spread_over_the_components_of_the_pipeline() -> None:
+    example = lay_out("run: crashes on cuda\ncrash: - x\nremedy: float16,vae=float32 runs")
+    parts = tuple(Component(name, name, None, "diffusers", "other") for name in ("unet", "vae"))
+    pipeline = Pipeline(".", None, "pipeline", parts)
+    assert example.shown
+    run = example.shown.run(pipeline)
+    assert run.remedies[0].dtypes == {"unet": F16, "vae": F32}
+    assert run.pipeline is pipeline
+    assert run.crash == Crash("", "x", "")
+
+
+def test_an_example_without_a_run_has_none() -> None:
+    assert lay_out("run.json: {}\nevents/config.json: {}").shown is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run: maybe on cuda",
+        "run: runs",
+        "run: runs on cuda | and more",
+        "crash: a b | somebody F16",
+        "crash: a b | input F99",
+        "event: promoted a b",
+        "event: promoted a b F16->F32 | 3 apples",
+        "remedy: float16",
+        "remedy: float17 runs",
+        "weights: unet",
+        "weights: unet many",
+    ],
+)
+def test_a_line_that_says_nothing_about_a_run_is_refused(line: str) -> None:
+    rest = "" if line.startswith("run") else "run: runs on cuda\n"
+    with pytest.raises((ValueError, KeyError)):
+        lay_out(rest + line).shown.run(None)  # type: ignore[union-attr]
+
+
+def test_lines_about_a_run_that_never_ran_are_refused() -> None:
+    with pytest.raises(ValueError, match="run: runs on cuda"):
+        lay_out("weights: unet 3")

@@ -20,6 +20,11 @@ def component_of(run: Run, module: str) -> Component | None:
     return run.pipeline.named(module.partition(".")[0])
 
 
+def named(run: Run, maker: str) -> Component | None:
+    """The component that made a tensor: `text_encoder (prompt_embeds)` names one, `the argument image` none."""
+    return run.pipeline.named(maker.partition(" ")[0].partition(".")[0]) if run.pipeline and maker else None
+
+
 def by_component(run: Run, kind: str) -> Iterator[tuple[str, list[Event]]]:
     """The events of a kind that are not by design, for each component that they happened in."""
     groups: dict[str, list[Event]] = {}

@@ -46,7 +46,7 @@ def told(crash: Crash, device: str) -> str:
     place = crash.module or crash.glue or "the pipeline's own code"
     own = [operand for operand in crash.operands if operand.role in OWN]
     others = strangers(crash)
-    holds = listed(f"{operand.dtype.short} {_role(operand)}" for operand in own) if own else ""
+    holds = listed(map(_held, own)) if own else ""
     if own and others:
         return f"{place} has {holds} and is given {listed(map(_brought, others))}"
     if len({operand.dtype for operand in own}) > 1:
@@ -55,7 +55,7 @@ def told(crash: Crash, device: str) -> str:
         return f"{crash.operator or 'an operator'} in {place} is given {listed(_brought(o, role=True) for o in crash.operands)}"
     if crash.operands:
         return f"{crash.operator or 'an operator'} in {place} is given {_brought(crash.operands[0])}, which {device} refuses"
-    return f"the call fails in {place} ({crash.message})"
+    return f'{place} raises "{crash.message}"' if crash.message else f"{place} fails"
 
 
 def in_short(crash: Crash) -> str:
@@ -71,6 +71,11 @@ def when(crash: Crash) -> str:
 
 def _role(operand: Operand) -> str:
     return _WORDS.get(operand.role, operand.role)
+
+
+def _held(operand: Operand) -> str:
+    article = {"bias": "an " if operand.dtype.short.startswith("f") else "a "}.get(operand.role, "")
+    return f"{article}{operand.dtype.short} {_role(operand)}"
 
 
 def _brought(operand: Operand, role: bool = False) -> str:

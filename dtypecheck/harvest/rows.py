@@ -69,8 +69,14 @@ def _order(name: str) -> tuple[bool, str]:
 
 
 def show(name: str, row: Row) -> str:
-    """A row as TOML, with a blank line behind it."""
-    return f"[[{_key(name)}]]\n" + "".join(f"{_key(key)} = {value(item)}\n" for key, item in row.items()) + "\n"
+    """A row as TOML, with a blank line behind it; a list of tables has one a line."""
+    return f"[[{_key(name)}]]\n" + "".join(f"{_key(key)} = {_lines(item)}\n" for key, item in row.items()) + "\n"
+
+
+def _lines(item: object) -> str:
+    if isinstance(item, list) and len(item) > 1 and all(isinstance(one, dict) for one in item):
+        return "[\n" + "".join(f"  {value(one)},\n" for one in item) + "]"
+    return value(item)
 
 
 def value(item: object) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..report import Report
 from .options import Look, Out
-from .words import line, verdict
+from .words import line
+from .words_runs import verdicts
 
 
 def render(report: Report, out: Out, look: Look) -> None:
@@ -13,4 +14,5 @@ def render(report: Report, out: Out, look: Look) -> None:
     for finding in report.counted:
         if finding.severity in shown:
             out.write(line(finding) + "\n")
-    out.write(verdict(report) + "\n")
+    for text in verdicts(report):
+        out.write(text + "\n")

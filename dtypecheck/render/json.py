@@ -10,6 +10,7 @@ from ..dtypes import DType
 from ..findings import Finding, Where
 from ..report import File, Report
 from ..subjects import Component, Pipeline, Request
+from .json_runs import matrix, rehearsal
 from .options import Look, Out
 
 VERSION = 1
@@ -29,6 +30,8 @@ def document(report: Report) -> dict[str, Any]:
         "pipelines": [_pipeline(pipeline, report) for pipeline in sorted(report.pipelines, key=lambda p: p.path)],
         "files": [_file(file) for file in sorted(report.files, key=lambda f: f.path)],
         "seen": dict(sorted(report.seen.items())),
+        "rehearsal": rehearsal(report.runs[0]) if len(report.runs) == 1 else None,
+        "matrix": matrix(next(iter(report.matrix.values()))) if len(report.matrix) == 1 else None,
     }
 
 
@@ -81,6 +84,8 @@ def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
             for dtype, components in asked.items()
         },
         "sound_requests": [dtype.torch for dtype in asked if dtype in report.sound.get(pipeline.path, ())],
+        "rehearsal": rehearsal(run) if (run := report.run_of(pipeline)) else None,
+        "matrix": matrix(report.matrix[pipeline.path]) if pipeline.path in report.matrix else None,
     }
 
 

@@ -13,13 +13,14 @@ from rich.text import Text
 from ..findings import Finding
 from ..report import Report
 from ..subjects import Component, Pipeline
+from ..subjects.shown import Run
 from .options import Look, Out
-from .words import clean, heading, loads_as, plural, size, stored, verdict
+from .terminal_runs import MARKS, OUTCOMES, STYLES, show_matrix, show_run
+from .words import clean, heading, loads_as, plural, size, stored
+from .words_runs import of_matrix, of_run, verdicts
 
-STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
 GIVES_WAY = ("class", "stored")
 """The columns that are cut on a narrow terminal."""
-MARKS = {"error": "x", "warning": "!", "note": " ", "ok": " "}
 
 
 def render(report: Report, out: Out, look: Look) -> None:
@@ -32,12 +33,16 @@ def render(report: Report, out: Out, look: Look) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    label = report.label or "."
     for number, pipeline in enumerate(report.pipelines):
         if look.verbosity < 0:
-            console.print(_short(pipeline, report, label))
+            console.print(_short(pipeline, report, report.label or "."))
         else:
-            _table(console, pipeline, report, heading(pipeline, label, first=number == 0))
+            _show(console, pipeline, report, look, first=number == 0)
+    for run in (run for run in report.runs if run.pipeline is None):
+        if look.verbosity < 0:
+            console.print(_ran(run, run.script or report.label))
+        else:
+            show_run(console, run, report, look, first=True)
     shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
     findings = [finding for finding in report.counted if finding.severity in shown]
     for finding in findings:
@@ -45,13 +50,34 @@ def render(report: Report, out: Out, look: Look) -> None:
     if look.verbosity >= 0:
         _notes(console, [finding for finding in report.counted if finding.severity not in shown])
         first = next(iter(findings), None)
-        more = f"dtypecheck explain {first.code}" if first else ""
-        text = Text(verdict(report), style=STYLES[report.worst or "ok"])
-        console.print(text if not more else Text.assemble(text, "   ", more))
+        more = f"   dtypecheck explain {first.code}" if first else ""
+        *before, last = (Text(text, style=STYLES[report.worst or "ok"]) for text in verdicts(report))
+        for text in before:
+            console.print(text)
+        console.print(Text.assemble(last, more))
+
+
+def _show(console: Console, pipeline: Pipeline, report: Report, look: Look, first: bool) -> None:
+    """A pipeline as it was looked at: rehearsed, rehearsed under many dtype plans, or scanned."""
+    run = report.run_of(pipeline)
+    if run:
+        show_run(console, run, report, look, first)
+    if pipeline.path in report.matrix:
+        show_matrix(console, pipeline, report.matrix[pipeline.path], report, first)
+    elif run is None:
+        _table(console, pipeline, report, heading(pipeline, report.label or ".", first))
+
+
+def _ran(run: Run, path: str) -> Text:
+    return Text.assemble(clean(f"{path}: "), (clean(of_run(run)), OUTCOMES[run.verdict]))
 
 
 def _short(pipeline: Pipeline, report: Report, label: str) -> Text:
     path = label if pipeline.path == "." else pipeline.path
+    if pipeline.path in report.matrix:
+        return Text(clean(f"{path}: {of_matrix(report.matrix[pipeline.path], report.request.device)}"))
+    if run := report.run_of(pipeline):
+        return _ran(run, path)
     word = report.verdict(pipeline)
     dtypes = dict.fromkeys(loads_as(component).split(",")[0] for component in pipeline.components)
     said = f"{plural(len(pipeline.components), 'component')} in {', '.join(dtypes)}" if pipeline.components else "no components"

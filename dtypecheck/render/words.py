@@ -51,8 +51,11 @@ def loads_as(component: Component) -> str:
     return load.dtype.short
 
 
-def heading(pipeline: Pipeline, label: str, first: bool = True) -> str:
-    """What a pipeline is; for the first one also under which request and library versions all are judged."""
+def heading(pipeline: Pipeline, label: str, first: bool = True, how: str = "loaded", asked: str | None = None) -> str:
+    """What a pipeline is; for the first one also under which request and library versions all are judged.
+
+    how: what was done with it. asked: the dtypes in words, by default those of its request; "" for none.
+    """
     path = label if pipeline.path == "." else pipeline.path
     kinds = {"single-file": "single file", "model": "transformers model", "adapter": "adapter", "component": "diffusers model"}
     what = pipeline.klass or kinds.get(pipeline.kind, pipeline.kind)
@@ -64,7 +67,9 @@ def heading(pipeline: Pipeline, label: str, first: bool = True) -> str:
     if not first:
         return f"{path}   {what}"
     variant = f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
-    return f"{path}   {what}, loaded by {libraries(pipeline.request, pipeline.kind)} with {pipeline.request}{variant}"
+    dtypes = str(pipeline.request) if asked is None else asked
+    under = (f" with {dtypes}" if dtypes else "") + variant
+    return f"{path}   {what}, {how} by {libraries(pipeline.request, pipeline.kind)}{under}"
 
 
 ADAPTERS = {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}

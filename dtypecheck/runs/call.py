@@ -20,7 +20,7 @@ from .words import first_line, place
 from .world import Undecided, World
 
 ABOUT_DTYPES: Final = re.compile(
-    r"dtype|scalar ?type|Input type|not implemented for '|same (?:data ?type|type)|Unsupported type|datatype"
+    r"dtype(?!check)|scalar ?type|Input type|not implemented for '|same (?:data ?type|type)|Unsupported type|datatype"
     r"|without overflow|MPS framework doesn't support|Promotion for Float8|BFloat16|c10::Half|\bHalf\b"
 )
 """What the text of an exception says if it is about dtypes."""
@@ -55,11 +55,11 @@ def run(
         except Undecided as fault:
             return Outcomes("unknown", reason=str(fault), where=world.modules.failed or "")
         except Exception as fault:  # noqa: BLE001 - the pipeline's own code raises anything
-            return _stopped(fault, roles, world)
+            return stopped(fault, roles, world)
     return Outcomes("runs")
 
 
-def _stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcomes:
+def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcomes:
     """What an exception means: a broken contract, an error about dtypes, or something a rehearsal says nothing about."""
     module = world.modules.failed or ""
     text = str(fault).strip()
@@ -68,11 +68,12 @@ def _stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcom
     if world.breach is None and not ABOUT_DTYPES.search(text):
         return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
     breach = world.breach
+    operator, tensors = (breach.operator, breach.operands) if breach else world.failed or ("", ())
     crash = Crash(
         module=module,
-        operator=breach.operator if breach else "",
+        operator=operator,
         message=text.splitlines()[0] if breach is None else breach.message,
-        operands=tuple(_operand(role, tensor) for role, tensor in breach.operands) if breach else (),
+        operands=tuple(_operand(role, tensor) for role, tensor in tensors),
         glue=_glue(fault.__traceback__),
         stage=_stage(module, roles, world.methods),
         confirmed=breach.confirmed if breach else True,

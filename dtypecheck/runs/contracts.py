@@ -1,7 +1,7 @@
-"""What each operator of PyTorch demands of its tensors' dtypes on a device, and the words it refuses with.
+"""What each operator of PyTorch demands of its tensors' dtypes on a device, and the words in which it refuses.
 
-A tensor without numbers passes where a real one would raise. The demands are rows of contracts.toml; code knows only their
-kinds (contract_kinds.py). The answer for an operator depends on the dtypes of its tensors alone, as a rule, and is remembered.
+A tensor without numbers passes where a real one would raise. The demands are rows of contracts.toml; code knows their kinds
+(contract_kinds.py) and terms (contract_terms.py). Which demands a call can still break is remembered by its dtypes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Final
 import torch
 
 from ..knowledge import Knowledge, Row
-from .contract_kinds import KINDS, Given
+from .contract_kinds import KINDS, MET, Given, Words
+from .contract_terms import apply
 from .contract_words import Word
 
 _ERRORS: Final[Mapping[str, type[Exception]]] = {
@@ -21,12 +22,16 @@ _ERRORS: Final[Mapping[str, type[Exception]]] = {
 }
 
 
+_ANY: Final = "*"
+"""The header of a row about every operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Breach:
     """A call that the device refuses.
 
-    message: what PyTorch prints; error: what it raises; operands: (role, tensor); confirmed: this was seen in a run on such a
-    device; operator: people's word for it.
+    message: what PyTorch prints; error: what it raises; operands: (role, tensor); confirmed: such a device was seen to refuse
+    so; operator: people's word for it.
     """
 
     message: str
@@ -37,10 +42,10 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One demand of an operator; the first that is not met is the one PyTorch names."""
+class _Check:
+    """One demand of an operator; of several that are broken PyTorch names the first."""
 
-    kind: str
+    test: Any
     row: Row
     says: str
     error: type[Exception]
@@ -48,19 +53,19 @@ class Check:
     operator: str
     roles: tuple[tuple[str, str], ...]
 
+    def broken(self, given: Given) -> Words | None:
+        found: Words | None = self.test(self.row, given)
+        return found if found is None or found is MET or apply(self.row, given) else MET
+
 
 @dataclass(frozen=True, slots=True)
-class Contract:
-    """The demands of one overload, and the answers already given: by the dtypes of its tensors, whether all are met.
+class _Contract:
+    """The demands of one overload. open: by the dtypes of a call, those demands that it could still break."""
 
-    places: name and position of its tensor arguments; pure: dtypes alone decide.
-    """
-
-    checks: tuple[Check, ...]
+    checks: tuple[_Check, ...]
     names: tuple[str, ...]
     places: tuple[int, ...]
-    pure: bool
-    met: set[tuple[torch.dtype | None, ...]]
+    open: dict[tuple[Any, ...], tuple[_Check, ...]]
 
 
 class Contracts:
@@ -68,12 +73,13 @@ class Contracts:
 
     def __init__(self, known: Knowledge, device: str) -> None:
         self.device = device
-        self._rows: dict[str, list[Row]] = {}
+        self._rows: dict[str, list[tuple[Row, str]]] = {}
         for name, row in known.all("contracts"):
             if device in row["devices"]:
-                for header in (name, *row.get("also", ())):
-                    self._rows.setdefault(header, []).append(row)
-        self._contracts: dict[Any, Contract | None] = {}
+                for words in row.get("kernels") or (name, *row.get("also", ())):
+                    operator, _, kernel = words.partition(": ")
+                    self._rows.setdefault(operator, []).append((row, kernel))
+        self._contracts: dict[Any, _Contract | None] = {}
 
     def breach(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Breach | None:
         """What is wrong with this call, None if nothing is known to be. func: a torch._ops.OpOverload."""
@@ -83,50 +89,69 @@ class Contracts:
             contract = self._contracts[func] = self._contract(func)
         if contract is None:
             return None
-        count = len(args)
-        dtypes = tuple(getattr(args[place], "dtype", None) if place < count else None for place in contract.places)
-        if dtypes in contract.met and contract.pure and not kwargs:
+        dtypes: tuple[Any, ...] = tuple([_dtypes(args[place]) for place in contract.places if place < len(args)])
+        if kwargs:
+            dtypes += (kwargs.get("dtype"),)
+        checks = contract.open.get(dtypes)
+        if checks == ():
             return None
         given: Given = dict(zip(contract.names, args, strict=False)) | dict(kwargs)
-        for check in contract.checks:
-            found = KINDS[check.kind](check.row, given)
-            if found is not None:
-                return self._breach(check, given, found)
-        contract.met.add(dtypes)
+        if checks is None:
+            checks = tuple(check for check in contract.checks if check.broken(given) is not None)
+            contract.open[dtypes] = checks
+        for check in checks:
+            words = check.broken(given)
+            if words is not None and words is not MET:
+                return self._breach(check, given, words)
         return None
 
-    def _contract(self, func: Any) -> Contract | None:
+    def _contract(self, func: Any) -> _Contract | None:
         if not isinstance(func, torch._ops.OpOverload):
             return None
-        rows = [*self._rows.get(str(func), ()), *self._rows.get(str(func.overloadpacket), ())]
-        checks = tuple(check for row in rows for check in _checks(row))
-        if not checks:
+        packet = str(func.overloadpacket)
+        headers = (str(func), packet, packet[:-1] if packet.endswith("_") else "", _ANY)
+        rows = [row for header in headers for row in self._rows.get(header, ())]
+        if not rows:
             return None
         arguments = func._schema.arguments
-        tensors = tuple(place for place, argument in enumerate(arguments) if "Tensor" in str(argument.type))
-        return Contract(
-            checks=checks,
-            names=tuple(argument.name for argument in arguments),
-            places=tensors,
-            pure=not any(check.row.get("by_value", False) for check in checks),
-            met=set(),
-        )
+        names = tuple(argument.name for argument in arguments)
+        places = tuple(place for place, argument in enumerate(arguments) if "Tensor" in str(argument.type))
+        roles = tuple((names[place], "input") for place in places)
+        operator = func.overloadpacket.__name__.strip("_")
+        checks = (check for row, kernel in rows for check in self._checks(row, kernel, roles, operator))
+        return _Contract(tuple(checks), names, places, {})
 
-    def _breach(self, check: Check, given: Given, more: Mapping[str, Any]) -> Breach:
-        words = {name: Word(value.dtype, self.device) for name, value in given.items() if isinstance(value, torch.Tensor)}
-        words |= {name: Word(value, self.device) if isinstance(value, torch.dtype) else value for name, value in more.items()}
+    def _checks(self, row: Row, kernel: str, roles: tuple[tuple[str, str], ...], operator: str) -> Iterator[_Check]:
+        """The demands of a row. kernel: the name in the message of a row that is about several operators.
+
+        roles and operator: for a row that does not name its own.
+        """
+        own = tuple(row["roles"].items()) if "roles" in row else roles
+        for check in row["checks"]:
+            yield _Check(
+                test=KINDS[next(kind for kind in KINDS if kind in check)],
+                row=check if "of" in check else {**check, "of": roles[0][0] if roles else "self"},
+                says=check["says"].replace("{kernel}", kernel).replace("{operator}", operator),
+                error=_ERRORS[check.get("error", "RuntimeError")],
+                confirmed=self.device in check.get("confirmed", row["confirmed"]),
+                operator=row.get("operator", operator),
+                roles=own,
+            )
+
+    def _breach(self, check: _Check, given: Given, more: Words) -> Breach:
+        device = "cuda" if self.device == "rocm" else self.device
+        words = {name: Word(value.dtype, device) for name, value in given.items() if isinstance(value, torch.Tensor)}
+        message = check.says.format(
+            **words | {name: Word(value, device) if isinstance(value, torch.dtype) else value for name, value in more.items()}
+        )
         operands = tuple((role, given[name]) for name, role in check.roles if isinstance(given.get(name), torch.Tensor))
-        return Breach(check.says.format(**words), check.error, operands, check.confirmed, check.operator)
+        return Breach(message, check.error, operands, check.confirmed, check.operator)
 
 
-def _checks(row: Row) -> Iterator[Check]:
-    for check in row["checks"]:
-        yield Check(
-            kind=next(kind for kind in KINDS if kind in check),
-            row=check,
-            says=check["says"],
-            error=_ERRORS[check.get("error", "RuntimeError")],
-            confirmed=check.get("confirmed", row["confirmed"]),
-            operator=row["operator"],
-            roles=tuple(row.get("roles", {}).items()),
-        )
+def _dtypes(value: Any) -> Any:
+    """What of an argument decides: its dtype, or those of a list of tensors."""
+    if isinstance(value, torch.Tensor):
+        return value.dtype
+    if isinstance(value, (list, tuple)):
+        return tuple([item.dtype if isinstance(item, torch.Tensor) else None for item in value])
+    return None

@@ -30,16 +30,21 @@ class Parts:
 
 
 def parts(
-    pipeline: Pipeline, root: Path | None, known: Knowledge, world: World, instead: Mapping[str, object] | None = None
+    pipeline: Pipeline,
+    root: Path | None,
+    known: Knowledge,
+    world: World,
+    instead: Mapping[str, object] | None = None,
+    kind: type | None = None,
 ) -> Parts:
     """Every part that the class of a planned pipeline takes.
 
-    root: the folder that the pipeline's path is relative to, None for a pipeline that lies nowhere. instead: parts without
-    weights that are given. errors: CannotBuild names the component and says why.
+    root: the folder that the pipeline's path is relative to, None for a pipeline that lies nowhere. instead: parts that are
+    given. kind: another class than model_index.json names. errors: CannotBuild names the component and says why.
     """
     if not pipeline.klass or pipeline.config is None:
         raise CannotBuild("model_index.json names no pipeline class")
-    kind = klass("diffusers", pipeline.klass)
+    kind = kind or klass("diffusers", pipeline.klass)
     takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
     optional = set(getattr(kind, "_optional_components", ()))
     index = pipeline.config.data

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import operator
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from ..knowledge import Knowledge, Row
 from . import phantom_rows
-from .pictures import audio, generator, picture, tensor
 from .phantom_rows import config_of, filled
+from .pictures import audio, generator, picture, tensor
 
 
 class CannotCall(LookupError):
@@ -19,10 +21,13 @@ class CannotCall(LookupError):
 def for_call(pipeline: Any, given: Mapping[str, object], known: Knowledge, row: str | None = None) -> dict[str, Any]:
     """Keyword arguments for `pipeline(**kwargs)`; what is `given` wins, then the row of the class, then the row of the argument.
 
-    errors: CannotCall when an argument without a default has no row.
+    The pipeline is made ready too: what its row says under `prepare` is called. errors: CannotCall when an argument without
+    a default has no row.
     """
     name = row or type(pipeline).__name__
     said = phantom_rows.row(name, known)
+    for path in said.get("prepare", ()):
+        operator.attrgetter(path)(pipeline)()
     scope = _scope(pipeline, said, given, known, name)
     out = dict(given)
     for parameter in inspect.signature(pipeline.__call__).parameters.values():
@@ -50,29 +55,36 @@ def _made(spec: Any, scope: Mapping[str, object], name: str) -> Any:
 
 
 def _thing(spec: Any, scope: Mapping[str, Any]) -> Any:
-    match spec:
-        case list():
-            return [_thing(one, scope) for one in spec]
-        case {"make": made, **how}:
-            width, height = how.pop("size", (scope["width"], scope["height"]))
-            match made:
-                case "image" | "mask":
-                    return picture(width, height, how.get("mode", "L" if made == "mask" else "RGB"))
-                case "video":
-                    return [picture(width, height, how.get("mode", "RGB"), shift) for shift in range(how.get("frames", scope["frames"]))]
-                case "masks":
-                    return [picture(width, height, "L") for _ in range(how.get("frames", scope["frames"]))]
-                case "audio":
-                    return audio(**how)
-                case "tensor":
-                    return tensor(**how)
-                case "generator":
-                    return generator()
-            raise LookupError(f"nothing here makes {made!r}")
-        case Mapping():
-            return {key: _thing(one, scope) for key, one in spec.items()}
-        case _:
-            return spec
+    if isinstance(spec, list):
+        return [_thing(one, scope) for one in spec]
+    if not isinstance(spec, Mapping):
+        return spec
+    how: dict[str, Any] = {key: _thing(one, scope) for key, one in spec.items()}
+    return _make(how.pop("make"), how, scope) if "make" in how else how
+
+
+def _make(what: str, how: dict[str, Any], scope: Mapping[str, Any]) -> Any:
+    """One thing of a kind; how: its keys besides `make`. errors: LookupError for a kind that does not exist."""
+    width, height = how.get("size", (scope["width"], scope["height"]))
+    mode, count = how.get("mode", "RGB"), how.get("frames", scope["frames"])
+    match what:
+        case "image":
+            return picture(width, height, mode)
+        case "mask":
+            return picture(width, height, "L")
+        case "video":
+            return [picture(width, height, mode, shift) for shift in range(count)]
+        case "masks":
+            return [picture(width, height, "L") for _ in range(count)]
+        case "audio":
+            return audio(**how)
+        case "tensor":
+            return tensor(**how)
+        case "generator":
+            return generator()
+        case "object":
+            return getattr(sys.modules[scope["module"]], how.pop("class"))(**how)
+    raise LookupError(f"nothing here makes {what!r}")
 
 
 def _scope(pipeline: Any, row: Row, given: Mapping[str, object], known: Knowledge, name: str) -> dict[str, Any]:
@@ -90,7 +102,7 @@ def _scope(pipeline: Any, row: Row, given: Mapping[str, object], known: Knowledg
     asked = {"height": "height", "width": "width", "frames": "num_frames"}
     sizes |= {key: given.get(word, said.get(word)) for key, word in asked.items() if given.get(word, said.get(word)) is not None}
     sizes["area"] = sizes["height"] * sizes["width"]
-    return components | sizes | {"spatial": spatial, "temporal": temporal or 1}
+    return components | sizes | {"spatial": spatial, "temporal": temporal or 1, "module": type(pipeline).__module__}
 
 
 def _first(pipeline: Any, names: list[str]) -> int | None:

@@ -84,8 +84,9 @@ def tried(planned: Pipeline, run: Run, dtypes: Mapping[str, DType], known: Knowl
                 level, f"{device} lacks {dtype.short}"
             ))  # fmt: skip
     return Tried(
-        dtypes, run.verdict, run.crash, sum(run.weight_bytes.values()), "; ".join(notes), not unsafe, reason=run.reason
-    )
+        dtypes, run.verdict, run.crash, sum(run.weight_bytes.values()), "; ".join(notes), not unsafe, reason=run.reason,
+        slow=any(levels.get(dtype.name) in ("slow", "emulated") for dtype in dtypes.values()),
+    )  # fmt: skip
 
 
 def remedies(

@@ -50,11 +50,16 @@ def klass(library: str, name: str) -> type:
     raise CannotBuild(f"{name} is no class of the installed {where}; code that comes with a model is never executed")
 
 
-def build(part: Component, library: str, request: Request, known: Knowledge, world: World) -> torch.nn.Module:
-    """One component, its parameters without numbers. errors: CannotBuild, with the class's own complaint."""
+def build(
+    part: Component, library: str, request: Request, known: Knowledge, world: World, kind: type | None = None
+) -> torch.nn.Module:
+    """One component, its parameters without numbers. kind: its class, where that is known without a name.
+
+    errors: CannotBuild, with the class's own complaint.
+    """
     if not part.klass:
         raise CannotBuild(f"{part.label}: nothing says which class it is")
-    kind = klass(library, part.klass)
+    kind = kind or klass(library, part.klass)
     if part.config is None:
         raise CannotBuild(f"{part.label}: there is no config to build {part.klass} from")
     dtype = part.loads().dtype or F32

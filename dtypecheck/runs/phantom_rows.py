@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,13 +32,14 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(base)
     for key, value in over.items():
         old = out.get(key)
-        tables = isinstance(old, Mapping) and isinstance(value, Mapping)
-        out[key] = merged(old, value) if tables and old.get("class") == value.get("class", old.get("class")) else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and old.get("class") == value.get("class", old.get("class")):
+            value = merged(old, value)
+        out[key] = value
     return out
 
 
 def filled(value: Any, parts: Mapping[str, object]) -> Any:
-    """A value with its `$` words looked up: `$none` is None, `$height` a number of the scope, `$text_encoder.hidden_size` of a config.
+    """A value with its `$` words looked up: `$none`, `$height` of the scope, `$text_encoder.hidden_size` of a config.
 
     errors: LookupError names the word that leads nowhere.
     """
@@ -55,17 +57,17 @@ def filled(value: Any, parts: Mapping[str, object]) -> Any:
 
 
 def _looked_up(word: str, parts: Mapping[str, object]) -> Any:
-    """`transformer.in_channels*4`: the config value, times a whole number if one is given; several words, and a number last, stand between `|`."""
+    """`transformer.in_channels*4`, `area/256`: a value, times or through a whole number; `a.b|c.d|16` is the first there is."""
     for one in word.split("|"):
         if one.isdigit():
             return int(one)
-        path, _, times = one.partition("*")
+        path, sign, number = re.fullmatch(r"([^*/]*)([*/]?)(\d*)", one).groups()  # type: ignore[union-attr]
         name, *keys = path.split(".")
         found: Any = config_of(parts.get(name)) if keys else parts.get(name)
         for key in keys:
             found = _inner(found, key)
         if found is not None:
-            return found * int(times) if times else found
+            return found * int(number) if sign == "*" else found // int(number) if sign == "/" else found
     raise LookupError(f"none of the parts ({', '.join(parts)}) has {word}")
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from . import origins
 from .world import filled
@@ -96,13 +97,22 @@ def numbered() -> Iterator[None]:
     numpy, tolist = torch.Tensor.numpy, torch.Tensor.tolist
 
     def to_numpy(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return numpy(filled(tensor) if isinstance(tensor, FakeTensor) else tensor, *args, **kwargs)
+        return numpy(_real(tensor), *args, **kwargs)
 
     def to_list(tensor: torch.Tensor) -> Any:
-        return tolist(filled(tensor) if isinstance(tensor, FakeTensor) else tensor)
+        return tolist(_real(tensor))
 
     with replaced(torch.Tensor, "numpy", to_numpy), replaced(torch.Tensor, "tolist", to_list):
         yield
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    """Zeros for a tensor without numbers, made outside of any world: inside of one, large ones would hold none either."""
+    if not isinstance(tensor, FakeTensor):
+        return tensor
+    with _disable_current_modes():
+        made: torch.Tensor = filled(tensor)
+        return made
 
 
 @contextlib.contextmanager

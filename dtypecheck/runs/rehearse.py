@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from .contracts import Contracts
 from .events import Events
 from .modules import Modules
 from .phantom import CannotBuild, build, weight_bytes
-from .pretend import quiet
+from .pretend import quiet, replaced
 from .words import first_line
 from .world import World
+
+
+class WrongCall(ValueError):
+    """An argument that the call does not take; the text names the nearest one that it does."""
 
 
 @dataclass(slots=True)
@@ -34,6 +39,7 @@ class Stage:
     roles: dict[str, str] = field(default_factory=dict)
     substituted: list[str] = field(default_factory=list)
     weights: dict[str, int] = field(default_factory=dict)
+    called: str = ""
     perform: Callable[[], object] | None = None
 
 
@@ -49,7 +55,7 @@ def rehearse(
 
     root: the folder on disk, None for a pipeline that lies nowhere. device: a name of rules/devices.toml. given: arguments of
     the call that are not left to choice. instead: parts without weights (tokenizers, ...) to use in place of the folder's.
-    Nothing in the folder is executed. Whatever goes wrong is in the Run: it raises only for our own bugs.
+    Nothing in the folder is executed. Whatever goes wrong is in the Run. errors: WrongCall for an argument that is not taken.
     """
     stage = _stage(pipeline, known, device)
     try:
@@ -82,17 +88,46 @@ def _stage(pipeline: Pipeline, known: Knowledge, device: str) -> Stage:
 
 
 def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: Knowledge, given: Mapping[str, Any]) -> None:
-    stage.parts = dict(folder.modules(found.given))
-    stage.weights = {name: weight_bytes(module) for name, module in stage.parts.items()}
     stage.roles = {part.name: part.role for part in pipeline.components}
     stage.substituted = found.substituted
     try:
-        made = found.kind(**found.given)
+        with stage.world, replaced(stage.world, "building", True):
+            made = found.kind(**found.given)
     except Exception as fault:  # noqa: BLE001 - the pipeline's own code raises anything
         raise CannotBuild(f"{pipeline.klass} cannot be put together: {first_line(fault)}") from fault
     if hasattr(made, "set_progress_bar_config"):
         made.set_progress_bar_config(disable=True)
-    stage.perform = lambda: made(**inputs.for_call(made, given, known))
+    stage.parts = dict(folder.modules(getattr(made, "components", found.given)))
+    stage.weights = {name: weight_bytes(module) for name, module in stage.parts.items()}
+    check_arguments(made, given)
+
+    def perform() -> object:
+        arguments = inputs.for_call(made, given, known)
+        stage.called = words(arguments)
+        return made(**arguments)
+
+    stage.perform = perform
+
+
+def check_arguments(made: Any, given: Mapping[str, Any]) -> None:
+    """errors: WrongCall when a given argument is none of the call's."""
+    takes = inspect.signature(made.__call__).parameters
+    for name in given:
+        if name not in takes and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+            near = get_close_matches(name, takes, n=1, cutoff=0.4)
+            raise WrongCall(f"{type(made).__name__} takes no {name!r}" + (f"; the nearest is {near[0]}" if near else ""))
+
+
+def words(arguments: Mapping[str, Any]) -> str:
+    """What is called, in words: 2 steps at 64x64, 9 frames."""
+    said = []
+    if steps := arguments.get("num_inference_steps"):
+        said.append(f"{steps} steps")
+    if arguments.get("width") and arguments.get("height"):
+        said.append(f"at {arguments['width']}x{arguments['height']}")
+    text = " ".join(said)
+    frames = arguments.get("num_frames")
+    return ", ".join(filter(None, (text, f"{frames} frames" if frames else "")))
 
 
 def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
@@ -106,6 +141,7 @@ def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
     name = part.name or "model"
     module = build(folder.loadable(part, pipeline), library, pipeline.request, known, stage.world)
     stage.parts = {name: module}
+    stage.called = "one forward"
     stage.roles = {name: "model"}
     stage.weights = {name: weight_bytes(module)}
 
@@ -113,6 +149,7 @@ def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
         arguments = model_inputs(module)
         result = module(**arguments)
         if getattr(module, "can_generate", lambda: False)():
+            stage.called = "one forward and two tokens"
             module.generate(**arguments, max_new_tokens=2, min_new_tokens=2, do_sample=False)  # type: ignore[operator]
         return result
 
@@ -151,16 +188,23 @@ def _dtype(module: torch.nn.Module) -> torch.dtype:
 
 
 def _run(pipeline: Pipeline, device: str, stage: Stage, outcome: call.Outcomes) -> Run:
+    crash = outcome.crash
+    at_root = pipeline.kind != "pipeline"
+    own = next(iter(stage.parts), "") + "." if at_root else ""
+    if crash and at_root:
+        crash = replace(crash, module=crash.module.removeprefix(own))
     return Run(
         how="rehearsed",
         verdict=outcome.verdict,
         device=device,
-        crash=outcome.crash,
+        crash=crash,
         reason=outcome.reason,
         component=outcome.where.partition(".")[0],
-        events=stage.events.seen(),
-        modules=stage.world.modules.rows(),
+        module=outcome.where.removeprefix(own),
+        called=stage.called,
+        events=tuple(replace(event, module=event.module.removeprefix(own)) for event in stage.events.seen()),
+        modules=tuple(replace(row, module=row.module.removeprefix(own)) for row in stage.world.modules.rows()),
         weight_bytes=stage.weights,
         substituted=tuple(stage.substituted),
-        pipeline=pipeline,
+        pipeline=replace(pipeline, components=tuple(folder.loadable(part, pipeline) for part in pipeline.components)),
     )

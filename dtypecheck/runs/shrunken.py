@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import sys
@@ -23,18 +24,8 @@ def build(pipeline_class: str, known: Knowledge) -> Any:
 
     errors: NoRow if the class is left out or a row is missing.
     """
-    made = _pipeline(pipeline_class)(**parts(pipeline_class, known), **arguments(pipeline_class, known))
-    prepare(made, known)
-    return made
-
-
-def prepare(pipeline: Any, known: Knowledge, row: str | None = None) -> None:
-    """Calls what a user has to call before the first run, such as `vae.enable_tiling`: the row's list `prepare`."""
-    for path in phantom_rows.row(row or type(pipeline).__name__, known).get("prepare", ()):
-        target = pipeline
-        for name in path.split("."):
-            target = getattr(target, name)
-        target()
+    given = parts(pipeline_class, known)
+    return _pipeline(pipeline_class)(**given, **arguments(pipeline_class, known))
 
 
 def known_classes(known: Knowledge) -> tuple[str, ...]:
@@ -53,14 +44,15 @@ def missing(pipeline_class: str, known: Knowledge) -> str | None:
     row = phantom_rows.row(pipeline_class, known)
     if not row:
         return "no row in phantoms.toml"
+    absent = [name for name in row.get("needs", ()) if importlib.util.find_spec(name) is None]
     left_out: str | None = row.get("left_out")
-    return left_out
+    return left_out or (f"needs {', '.join(absent)}" if absent else None)
 
 
 def arguments(pipeline_class: str, known: Knowledge) -> dict[str, Any]:
     """The values besides components that `__init__` takes."""
     taken = inspect.signature(_pipeline(pipeline_class).__init__).parameters
-    given = phantom_rows.filled(_row(pipeline_class, known).get("arguments", {}), {})
+    given: dict[str, Any] = phantom_rows.filled(_row(pipeline_class, known).get("arguments", {}), {})
     return {"requires_safety_checker": False} | given if "requires_safety_checker" in taken else given
 
 
@@ -71,19 +63,32 @@ def parts(pipeline_class: str, known: Knowledge) -> dict[str, Any]:
     """
     asked = _asked(pipeline_class, known)
     near = _pipeline(pipeline_class).__module__
-    wanted = {name: phantom_rows.row(spec["class"], known).get("class", spec["class"]) for name, spec in asked.items() if spec}
-    classes = {name: _class(wanted[name], near) for name in wanted}
     built: dict[str, Any] = {name: None for name, spec in asked.items() if not spec}
-    for name in sorted(classes, key=lambda name: not _is_module(classes[name])):
-        own = phantom_rows.row(wanted[name], known)
-        config = phantom_rows.filled(phantom_rows.merged(own.get("config", {}), asked[name].get("config", {})), built)
-        if _is_module(classes[name]):
-            if not own and not config:
-                raise NoRow(f"phantoms.toml has no row for the model class {wanted[name]}")
-            built[name] = None if own.get("absent") else _module(classes[name], config)
+    later: dict[str, Any] = {}
+    for name, spec in asked.items():
+        if not spec:
+            continue
+        own = phantom_rows.row(spec["class"], known)
+        found = None if own.get("kind") else _class(own.get("class", spec["class"]), near)
+        if found is not None and _is_module(found):
+            built[name] = _module(found, _config(found.__name__, spec, built, known))
         else:
-            built[name] = _stood_in(name, wanted[name], classes[name], config, built, known)
+            later[name] = found
+    for name, found in later.items():
+        built[name] = _stood_in(name, asked[name], found, built, known)
     return {name: built[name] for name in asked}
+
+
+def _config(class_name: str, spec: Mapping[str, Any], built: Mapping[str, Any], known: Knowledge) -> dict[str, Any]:
+    """The config of the class's row with that of the pipeline's row over it.
+
+    errors: NoRow when there is neither.
+    """
+    own = phantom_rows.row(class_name, known)
+    if not own and "config" not in spec:
+        raise NoRow(f"phantoms.toml has no row for the model class {class_name}")
+    config: dict[str, Any] = phantom_rows.filled(phantom_rows.merged(own.get("config", {}), spec.get("config", {})), built)
+    return config
 
 
 def _living(known: Knowledge) -> Iterator[str]:
@@ -109,21 +114,19 @@ def _asked(pipeline_class: str, known: Knowledge) -> dict[str, Any]:
     What the row names, and of the rest all that `__init__` has no default for.
     """
     said = _row(pipeline_class, known).get("parts", {})
-    components = known.row("pipelines", pipeline_class).get("components", {})
     settings = _row(pipeline_class, known).get("arguments", {})
+    components = known.row("pipelines", pipeline_class).get("components", {})
     out: dict[str, Any] = {}
     for parameter in list(inspect.signature(_pipeline(pipeline_class).__init__).parameters.values())[1:]:
-        name, spec = parameter.name, said.get(parameter.name)
-        wanted = spec not in (None, False) or (spec is None and parameter.default is parameter.empty)
+        name = parameter.name
         if name in settings or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        if not wanted:
-            if spec is False or parameter.default is None:
-                out[name] = None
-            continue
-        spec = spec if isinstance(spec, Mapping) else {}
-        usual = components.get(name) or " ".join(_names(parameter.annotation))
-        out[name] = {"class": re.split(r"[\s|]+", usual)[0]} | spec
+        spec = said.get(name, parameter.default is parameter.empty)
+        if spec is not False:
+            usual = components.get(name) or " ".join(_names(parameter.annotation))
+            out[name] = {"class": re.split(r"[\s|]+", usual)[0], **(spec if isinstance(spec, Mapping) else {})}
+        elif parameter.default is None or name in said:
+            out[name] = None
     return out
 
 
@@ -158,16 +161,17 @@ def _is_module(found: Any) -> bool:
     return isinstance(found, type) and issubclass(found, torch.nn.Module)
 
 
-def _stood_in(name: str, class_name: str, found: Any, config: Mapping[str, Any], built: Mapping[str, Any], known: Knowledge) -> Any:
+def _stood_in(name: str, spec: Mapping[str, Any], found: Any, built: Mapping[str, Any], known: Knowledge) -> Any:
     """A scheduler or guider, which is the real one, or a substitute; real tensors also where models are fake ones."""
     from diffusers import ConfigMixin
     from torch._subclasses.fake_tensor import unset_fake_temporarily
 
     with unset_fake_temporarily():  # a scheduler reads the values of its own tensors
         if isinstance(found, type) and issubclass(found, ConfigMixin):
-            return found(**config)
+            config = phantom_rows.merged(phantom_rows.row(found.__name__, known).get("config", {}), spec.get("config", {}))
+            return found(**phantom_rows.filled(config, built))
         try:
-            return substitute(name, class_name, built, known)
+            return substitute(name, spec["class"], built, known)
         except CannotSubstitute as fault:
             raise NoRow(str(fault)) from fault
 
@@ -177,7 +181,8 @@ def _module(found: Any, config: Mapping[str, Any]) -> Any:
     from transformers import PreTrainedModel
 
     if issubclass(found, PreTrainedModel):
-        return found(found.config_class(**config)).eval()
+        own = inspect.signature(found.__init__).parameters
+        return found(found.config_class(**config), **{key: value for key, value in config.items() if key in own}).eval()
     if issubclass(found, ConfigMixin):  # as from_pretrained does it: what __init__ does not take is in the config all the same
         return found.from_config(dict(config)).eval()
     return found(**config).eval()

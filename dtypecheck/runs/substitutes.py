@@ -1,4 +1,4 @@
-"""Stand-ins for what is no torch module and what a folder may lack: tokenizers, processors, feature extractors, optional parts."""
+"""Stand-ins for what is no torch module and what a folder may lack: tokenizers, processors, optional parts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from ..knowledge import Knowledge, Row
 from . import phantom_rows
-from .phantom_rows import config_of, filled, value_in
+from .phantom_rows import config_of, filled
+from .tokens import tokenizer
 
 ANY_TOKENIZER = "PreTrainedTokenizerBase"
 """The row for a tokenizer of a class that has none of its own."""
@@ -18,7 +19,7 @@ class CannotSubstitute(LookupError):
 
 
 def substitute(name: str, class_name: str, parts: Mapping[str, object], known: Knowledge) -> Any:
-    """A stand-in for the component `name` of this class, sized after the models in `parts`, tiny or full; None if it may be absent.
+    """A stand-in for the component `name`, sized after the models in `parts`, tiny or full; None for what may be absent.
 
     errors: CannotSubstitute when no row says how, or a part that it is sized after is missing.
     """
@@ -46,8 +47,8 @@ def _row(class_name: str, known: Knowledge) -> Row:
     import transformers
 
     found = getattr(transformers, class_name, None)
-    line = [base.__name__ for base in found.__mro__] if isinstance(found, type) else [class_name]
-    line.append(line[0].removesuffix("Pil"))  # what transformers gives for an image processor where torchvision is missing
+    line = [class_name, class_name.removesuffix("Pil").removesuffix("Fast")]  # Pil: what stands in where torchvision is missing
+    line += [base.__name__ for base in getattr(found, "__mro__", ())]
     if "Tokenizer" in class_name:
         line.append(ANY_TOKENIZER)
     return next((row for name in line if (row := phantom_rows.row(name, known)).get("kind")), {})
@@ -68,55 +69,6 @@ def _class(class_name: str, row: Row) -> Any:
     return found
 
 
-def tokenizer(row: Row, config: Any) -> Any:
-    """A fast tokenizer of whole words in memory, whose ids fit a text encoder's vocabulary and whose special ids are its config's.
-
-    row: `special` (attribute: token), `tokens` (token: config key with its id), `marks` (further special tokens), `frame`
-    (the tokens before and after a text), `length`, `chat_template`.
-    """
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    special: Mapping[str, str] = row.get("special", {})
-    unknown = special.get("unk_token", "<unk>")
-    vocabulary = _vocabulary(row, config, unknown)
-    engine = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
-    engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n|\w+|[^\w\s]"), behavior="removed", invert=True)
-    before, after = row.get("frame", ("", ""))
-    pieces = [(mark, vocabulary[mark]) for mark in dict.fromkeys((before, after)) if mark]
-    if pieces:
-        one, two = (f"{before} $A:0 {after}".strip(), f"{before} $A:0 {after} $B:1 {after}".strip())
-        engine.post_processor = processors.TemplateProcessing(single=one, pair=two, special_tokens=pieces)
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=engine,
-        model_max_length=row.get("length") or value_in(config, "max_position_embeddings", "n_positions") or 512,
-        extra_special_tokens=[*row.get("tokens", {}), *row.get("marks", [])],
-        padding_side=row.get("padding_side", "right"),
-        **(dict(special) | {"unk_token": unknown}),
-    )
-    made.chat_template = row.get("chat_template")
-    return made
-
-
-def _vocabulary(row: Row, config: Any, unknown: str) -> dict[str, int]:
-    """Token and id: special ones where the config has them, all others at the lowest free ids."""
-    size = value_in(config, "vocab_size", "text_vocab_size") or 1000
-    special: Mapping[str, str] = row.get("special", {})
-    fixed = {token: value_in(config, f"{attribute}_id") for attribute, token in special.items()}
-    fixed |= {token: value_in(config, *([keys] if isinstance(keys, str) else keys)) for token, keys in row.get("tokens", {}).items()}
-    fixed = {token: number[0] if isinstance(number, list) else number for token, number in fixed.items()}
-    out: dict[str, int] = {}
-    for token, number in fixed.items():
-        if isinstance(number, int) and 0 <= number < size and number not in out.values():
-            out[token] = number
-    loose = [token for token in (*fixed, unknown, *row.get("marks", ()), *_WORDS) if token not in out]
-    free = (number for number in range(size) if number not in set(out.values()))
-    return out | dict(zip(dict.fromkeys(loose), free, strict=False))
-
-
-_WORDS = "a the of in on and with photo picture cat dog red blue 0 1 2 3 4 5 6 7 8 9 . , : \n".split(" ")
-
-
 def _processor(name: str, class_name: str, row: Row, scope: Mapping[str, object], known: Knowledge) -> Any:
     """A real processor of transformers around stand-ins: `parts = {image_processor = {class, config}, tokenizer = {class}}`."""
     inner: dict[str, Any] = {}
@@ -127,12 +79,14 @@ def _processor(name: str, class_name: str, row: Row, scope: Mapping[str, object]
         elif found.get("kind") == "tokenizer":
             inner[part] = tokenizer(phantom_rows.merged(found, spec), config_of(scope["it"]))
         else:
-            config = phantom_rows.merged(found.get("config", {}), spec.get("config", {}))
-            inner[part] = _class(spec["class"], {})(**filled(config, scope))
-    template = {"chat_template": inner["tokenizer"].chat_template} if "tokenizer" in inner else {}
-    found = _class(class_name, row)
+            settings = phantom_rows.merged(found.get("config", {}), spec.get("config", {}))
+            inner[part] = _class(spec["class"], {})(**filled(settings, scope))
+    config = filled(row.get("config", {}), scope)
+    if "tokenizer" in inner and row.get("takes_template", True):
+        config["chat_template"] = inner["tokenizer"].chat_template
+    kind = _class(class_name, row)
     lenient = {"check_argument_for_proper_class": lambda self, name, given: type(given)}  # it looks for classes of torchvision
-    return type(found.__name__, (found,), lenient)(**inner, **(template if row.get("takes_template", True) else {}), **filled(row.get("config", {}), scope))
+    return type(kind.__name__, (kind,), lenient)(**inner, **config)
 
 
 class Unused:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import torch
+from torch._ops import HigherOrderOperator
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,6 +19,7 @@ from . import origins
 from .contracts import Breach, Contracts
 from .events import Events
 from .modules import Modules
+from .words import first_line
 
 LARGE: Final = 1 << 20
 """Elements from which on a floating tensor of a component is not filled with numbers."""
@@ -32,9 +34,11 @@ class Undecided(Exception):
 class World(TorchDispatchMode):
     """Runs operators on real and on fake tensors.
 
-    breach: the contract that was broken, the run ends with it. inside: the components that run; methods: those called so far.
+    breach: the contract that was broken, the run ends with it. failed: the operator that raised by itself, and its tensors. inside: the components that run; methods: those called so far.
     building: True while a component is built; busy: True while an operator runs.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self, contracts: Contracts, modules: Modules, events: Events | None = None) -> None:
         super().__init__()
@@ -44,6 +48,7 @@ class World(TorchDispatchMode):
         self.events = events
         self.breach: Breach | None = None
         self.undecided = ""
+        self.failed: tuple[str, tuple[tuple[str, torch.Tensor], ...]] | None = None
         self.building = False
         self.busy = False
         self.inside: list[str] = []
@@ -69,16 +74,20 @@ class World(TorchDispatchMode):
         given = origins.tensors(args)
         if kwargs:
             origins.tensors(kwargs, given)
-        if torch.is_inference_mode_enabled() and _composite(func):
+        if torch.is_inference_mode_enabled() and not isinstance(func, HigherOrderOperator) and _composite(func):
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        broken = self.contracts.breach(func, args, kwargs)
+        broken = None if isinstance(func, HigherOrderOperator) else self.contracts.breach(func, args, kwargs)
         if broken is not None:
             self.breach = broken
             raise broken.error(broken.message)
-        result = self._run(func, args, kwargs, given)
+        try:
+            result = self._run(func, args, kwargs, given)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError):
+            self.failed = self.failed or (name_of(func), roles(func, args))
+            raise
         made = origins.tensors(result)
         origins.hand_on(given, made)
         if self.events is not None:
@@ -86,6 +95,8 @@ class World(TorchDispatchMode):
         return result
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor]) -> Any:
+        if isinstance(func, HigherOrderOperator):
+            return self._of_operators(func, args, kwargs, given)
         if any(isinstance(tensor, FakeTensor) for tensor in given):
             return self._without_numbers(func, args, kwargs)
         if not given and _elements(args) > LARGE:
@@ -98,6 +109,15 @@ class World(TorchDispatchMode):
                 raise
             with self.fake:
                 return filled(func(*args, **kwargs))
+
+    def _of_operators(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor]) -> Any:
+        """An operator that is given functions, flex_attention among them: only its shapes can be had."""
+        try:
+            with self.fake:
+                return func(*args, **kwargs)
+        except Exception as fault:  # torch's own code for fake tensors raises anything here
+            self.undecided = f"{func} cannot be followed without numbers ({first_line(fault)})"
+            raise Undecided(self.undecided) from fault
 
     def _lightened(self, result: Any) -> Any:
         """A result as it is, but without its numbers where it is large and no glue will look at them."""
@@ -159,6 +179,21 @@ def _elements(args: tuple[Any, ...]) -> int:
     for size in shape if isinstance(shape, (list, tuple)) else ():
         count *= size if isinstance(size, int) else 1
     return count
+
+
+_ROLES: Final = {"self": "input", "mat1": "input", "mat2": "weight", "batch1": "input", "batch2": "weight", "attn_mask": "mask"}
+
+
+def name_of(func: Any) -> str:
+    """What people call an operator: `convolution` for aten.convolution.default."""
+    return str(func).removeprefix("aten.").partition(".")[0]
+
+
+def roles(func: Any, args: tuple[Any, ...]) -> tuple[tuple[str, torch.Tensor], ...]:
+    """The floating tensors among an operator's arguments, each with what it is there for."""
+    names = [argument.name for argument in func._schema.arguments] if hasattr(func, "_schema") else []
+    given = zip(names, args, strict=False)
+    return tuple((_ROLES.get(name, name), t) for name, t in given if isinstance(t, torch.Tensor) and t.is_floating_point())
 
 
 _COMPOSITES: dict[Any, bool] = {}

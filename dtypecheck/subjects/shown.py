@@ -100,6 +100,7 @@ class Tried:
     """One dtype plan that was rehearsed. dtypes: by component. weight_bytes: of all parameters under it.
 
     note: what a reader should know besides: "t4 emulates bf16". safe: no class documented bad in the dtype it gets.
+    slow: the device only emulates one of the dtypes, or is slow in it.
     """
 
     dtypes: Mapping[str, DType]
@@ -110,6 +111,7 @@ class Tried:
     safe: bool = True
     recommended: bool = False
     reason: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -119,6 +121,7 @@ class Run:
     reason: why the verdict is unknown, or what stopped it that is no matter of dtype. component, module: where that was.
     weight_bytes: of the parameters, by component. substituted: what stood in for something the folder lacks, in words.
     remedies: usual requests (float16, bfloat16, float32 for all) that were rehearsed too, and what came out.
+    called: how the call was made, in words: "2 steps at 64x64". written: files that a script wanted to write.
     """
 
     how: Literal["rehearsed", "watched"]
@@ -136,6 +139,7 @@ class Run:
     script: str = ""
     written: tuple[str, ...] = ()
     module: str = ""
+    called: str = ""
 
     def __post_init__(self) -> None:
         for event in self.events:

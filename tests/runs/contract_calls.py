@@ -23,12 +23,15 @@ NAMES: Final = {
     "i64": torch.int64,
     "bool": torch.bool,
     "f8": torch.float8_e4m3fn,
+    "f8e5": torch.float8_e5m2,
     "c64": torch.complex64,
     "u8": torch.uint8,
     "i32": torch.int32,
 }
 WIDE: Final = ("f16", "bf16", "f32", "f64")
 MORE: Final = (*WIDE, "i64", "bool", "f8")
+ALL: Final = (*MORE, "i32", "u8", "f8e5")
+"""For a call of one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Call:
                 free[_name(word)] = (left.split(":")[1],)
             else:
                 free[_name(word)] = MORE if left.endswith("+") else WIDE
+        if list(free.values()).count(MORE) == 1 and all(len(dtypes) == 1 for dtypes in free.values() if dtypes is not MORE):
+            free = {name: ALL if dtypes is MORE else dtypes for name, dtypes in free.items()}
         for dtypes in itertools.product(*free.values()):
             plan = dict(zip(free, dtypes, strict=True))
             plan |= {name: plan[other] for name, other in tied.items()}
@@ -62,7 +67,7 @@ class Call:
 
     def make(self, plan: Mapping[str, str], device: str) -> dict[str, torch.Tensor]:
         """Its tensors under a plan."""
-        return {name: _tensor(shape, NAMES[plan[name]], device) for name, shape in self.slots().items()}
+        return {name: _tensor(name, shape, NAMES[plan[name]], device) for name, shape in self.slots().items()}
 
 
 def _name(word: str) -> str:
@@ -75,13 +80,13 @@ def _shape(word: str) -> tuple[int, ...]:
     return () if text == "-" else tuple(int(size) for size in text.split(","))
 
 
-def _tensor(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
+def _tensor(name: str, shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
     count = 1
     for size in shape:
         count *= size
     numbers = torch.arange(count, dtype=torch.float32).reshape(shape)
     if dtype == torch.bool or not dtype.is_floating_point:
-        numbers = numbers % 2
+        numbers = numbers % 2 + (name not in ("i", "m"))
     else:
         numbers = (numbers % 7 + 1) / 8
     return numbers.to(dtype).to(device)
@@ -180,6 +185,11 @@ CALLS: Final = (
     Call("matmul 2d 1d", torch.matmul, "x=2,3 w=3"),
     Call("matmul 1d 2d", torch.matmul, "x=3 w=3,2"),
     Call("matmul 1d", torch.matmul, "x=3 w=3"),
+    Call("linear large", F.linear, "x=2,32,64 w=64,64 b=64"),
+    Call("linear large no bias", F.linear, "x=2,32,64 w=64,64"),
+    Call("bmm large", torch.bmm, "x+=2,16,16 w+=2,16,16"),
+    Call("bmm large one batch", torch.bmm, "x=1,16,16 w=1,16,16"),
+    Call("baddbmm large", torch.baddbmm, "b=2,16,16 x=2,16,16 w=2,16,16"),
     Call("bmm", torch.bmm, "x+=2,2,3 w+=2,3,4"),
     Call("addmm", torch.addmm, "b=4 x=2,3 w=3,4"),
     Call("addmm 2d", torch.addmm, "b=2,4 x=2,3 w=3,4"),
@@ -226,6 +236,10 @@ CALLS: Final = (
     Call("unfold", lambda x: F.unfold(x, 2), "x+=1,2,4,4"),
     Call("fold", lambda x: F.fold(x, (3, 3), 2), "x+=1,8,4"),
     Call("weight norm conv", lambda x, g, v: F.conv1d(x, torch._weight_norm(v, g, 0)), "x=1,2,5 g=3,1,1 v=3,2,3"),
+    Call("conv2d batch", F.conv2d, "x=2,4,8,8 w=3,4,3,3 b=3"),
+    Call("conv2d batch no bias", F.conv2d, "x=2,4,8,8 w=3,4,3,3"),
+    Call("conv3d large", F.conv3d, "x=1,8,3,16,16 w=8,8,3,3,3 b=8"),
+    Call("conv_transpose3d no bias", F.conv_transpose3d, "x=1,2,3,5,5 w=2,3,3,3,3"),
     # norms
     Call("layer_norm", lambda x, w, b: F.layer_norm(x, (3,), w, b), "x=2,3 w=3 b=3"),
     Call("layer_norm no bias", lambda x, w: F.layer_norm(x, (3,), w), "x+=2,3 w+=3"),
@@ -233,6 +247,11 @@ CALLS: Final = (
     Call("layer_norm bias only", lambda x, b: F.layer_norm(x, (3,), None, b), "x=2,3 b=3"),
     Call("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), "x=1,4,3,3 w=4 b=4"),
     Call("group_norm no bias", lambda x, w: F.group_norm(x, 2, w), "x=1,4,3,3 w=4"),
+    Call(
+        "group_norm channels last",
+        lambda x, w, b: F.group_norm(x.contiguous(memory_format=torch.channels_last), 2, w, b),
+        "x=1,4,3,3 w=4 b~w=4",
+    ),
     Call("group_norm plain", lambda x: F.group_norm(x, 2), "x+=1,4,3,3"),
     Call("batch_norm", lambda x, m, v, w, b: F.batch_norm(x, m, v, w, b), "x=2,3,2 m=3 v~m=3 w=3 b~w=3"),
     Call("batch_norm statistics", lambda x, m, v: F.batch_norm(x, m, v), "x=2,3,2 m=3 v=3"),
@@ -258,9 +277,7 @@ CALLS: Final = (
         lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m),
         "q=2,2,4,8 k~q=2,2,6,8 v~q=2,2,6,8 m+=2,2,4,6",
     ),
-    Call(
-        "sdpa mask 3d", lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m), "q=2,4,8 k~q=2,4,8 v~q=2,4,8 m+=2,4,4"
-    ),
+    Call("sdpa mask 3d", lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m), "q=2,4,8 k~q=2,4,8 v~q=2,4,8 m+=2,4,4"),
     Call("sdpa causal", lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), "q+=1,2,4,8"),
     Call("sdpa one head", lambda q: F.scaled_dot_product_attention(q, q, q), "q+=1,1,4,512"),
     Call("multi head attention", _module(lambda: _Attention()), "x=2,3,4 w=-"),
@@ -328,11 +345,20 @@ CALLS: Final = (
     Call("sub", torch.sub, "x+=2,3 y+=2,3"),
     Call("mul", torch.mul, "x+=2,3 y+=2,3"),
     Call("div", torch.div, "x+=2,3 y+=2,3"),
+    Call("mul number", lambda x: x * 0.5, "x+=2,3"),
+    Call("mul_ number", lambda x: x.clone().mul_(0.5), "x+=2,3"),
+    Call("div number", lambda x: x / 2, "x+=2,3"),
+    Call("add number", lambda x: x + 1, "x+=2,3"),
+    Call("add_ number", lambda x: x.clone().add_(0.5), "x+=2,3"),
+    Call("mul scalar tensor", torch.mul, "x+=2,3 y+=-"),
+    *(Call(name, getattr(torch, name), "x+=2,3 y+=2,3") for name in ("ne", "le", "gt", "ge", "minimum", "fmod", "floor_divide")),
+    *(Call(name, getattr(torch, name), "x+=2,3 y+=2,3") for name in ("logical_or", "bitwise_or", "bitwise_xor")),
+    *(Call(f"{name}_", _into(f"{name}_"), "x+=2,3") for name in ("relu", "sigmoid", "exp", "sqrt", "neg", "tanh")),
     Call("add scalar tensor", torch.add, "x+=2,3 y+=-"),
     Call("add_", lambda x, y: x.clone().add_(y), "x+=2,3 y+=2,3"),
     Call("mul_", lambda x, y: x.clone().mul_(y), "x+=2,3 y+=2,3"),
     Call("div_", lambda x, y: x.clone().div_(y), "x+=2,3 y+=2,3"),
-    Call("add alpha", lambda x, y: torch.add(x, y, alpha=0.5), "x+=2,3 y+=2,3"),
+    Call("add alpha", lambda x, y: torch.add(x, y, alpha=0.5), "x=2,3 y=2,3"),
     Call("pow", torch.pow, "x+=2,3 y+=2,3"),
     Call("pow 2", lambda x: x**2, "x+=2,3"),
     Call("pow half", lambda x: x**0.5, "x+=2,3"),
@@ -408,7 +434,20 @@ CALLS: Final = (
         for name in (
             *("exp", "log", "sin", "cos", "tan", "sqrt", "rsqrt", "reciprocal", "abs", "neg", "sign", "floor", "round"),
             *("trunc", "erf", "erfinv", "log1p", "expm1", "log2", "log10", "isnan", "isinf", "isfinite", "sinc", "square"),
-            *("angle", "lgamma", "acos", "atan", "sinh", "logit", "frac", "nan_to_num", "logical_not", "all", "any", "special.i0"),
+            *(
+                "angle",
+                "lgamma",
+                "acos",
+                "atan",
+                "sinh",
+                "logit",
+                "frac",
+                "nan_to_num",
+                "logical_not",
+                "all",
+                "any",
+                "special.i0",
+            ),
         )
         if "." not in name
     ),

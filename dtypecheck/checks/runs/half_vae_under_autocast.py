@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...findings import Finding, Fix, Severity
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects.shown import Event, Run
@@ -16,8 +16,8 @@ class HalfVaeUnderAutocast(Rule):
     """A VAE ran inside torch.autocast, which takes its convolutions to half even where the VAE is in float32.
 
     Pipelines upcast a VAE that overflows in fp16 to float32 while it decodes. Inside autocast that does not help: each
-    convolution casts weights and input back to half. The severity is what is documented for the VAE in that dtype, a warning
-    where nothing is.
+    convolution casts weights and input back to half. The severity is what is documented for the VAE in that dtype: a note
+    where it is known to do, a warning where nothing is known.
 
     ```bad
     run: watched runs on cuda
@@ -48,13 +48,14 @@ class HalfVaeUnderAutocast(Rule):
         dtype = half_of(first)
         component = component_of(run, first.module)
         row = facts(component, known) if component else {}
+        said: Severity | None = "note" if row.get(dtype.name) == "ok" else severity(row, dtype)
         kind = known.row("devices", run.device).get("kind", run.device)
         return self.finding(
             place(run, first.module),
             f"autocast runs {first.module}{more(len(events) - 1)} in {dtype.short}, whatever dtype the {name} is in",
-            severity=severity(row, dtype) or "warning",
-            because=why(row, dtype) if severity(row, dtype) else "",
-            fix=Fix(f"decode outside of autocast: with torch.autocast(\"{kind}\", enabled=False): ..."),
+            severity=said or "warning",
+            because=why(row, dtype) if said else "",
+            fix=Fix(f'decode outside of autocast: with torch.autocast("{kind}", enabled=False): ...'),
             source=dtype.name,
             component=name,
         )

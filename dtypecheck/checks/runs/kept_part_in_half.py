@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...dtypes import DType
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
-from ...loading.keep import keep_list
+from ...loading.keep import keep_list, matcher
 from ...rule import Rule
 from ...subjects import Component
 from ...subjects.shown import Event, Run
@@ -53,14 +53,18 @@ class KeptPartInHalf(Rule):
         first = events[0]
         dtype = half_of(first)
         component = component_of(run, first.module)
-        kept = _kept(component, dtype, run, known) if component else ()
+        kept = _kept(component, [event.module for event in events], dtype, run, known) if component else ()
         label = component.described if component else name
-        says = f"{label} keeps {listed(kept[:4])}{more(len(kept) - 4 if len(kept) > 4 else 0)} in fp32" if kept else ""
+        says = (
+            f"{label} keeps {listed((*kept[:3], *([f'{len(kept) - 3} more'] if len(kept) > 4 else kept[3:])))} in fp32"
+            if kept
+            else ""
+        )
         return self.finding(
             place(run, first.module),
             f"{first.module}{more(len(events) - 1)} ran in {dtype.short}; from_pretrained keeps "
             f"{'it' if len(events) == 1 else 'them'} in fp32",
-            severity="warning" if kept or component is None else "note",
+            severity="warning" if kept else "note",
             because=says,
             fix=Fix(
                 f"pass torch_dtype=torch.{dtype.torch} to from_pretrained, and leave out .to({dtype.torch}) or .half() after it"
@@ -70,6 +74,9 @@ class KeptPartInHalf(Rule):
         )
 
 
-def _kept(component: Component, dtype: DType, run: Run, known: Knowledge) -> tuple[str, ...]:
-    request = run.pipeline.request if run.pipeline else None
-    return keep_list(component, dtype, request, known) if request else ()
+def _kept(component: Component, modules: list[str], dtype: DType, run: Run, known: Knowledge) -> tuple[str, ...]:
+    """The keep list of the class, if one of these modules is on it."""
+    if run.pipeline is None or not (names := keep_list(component, dtype, run.pipeline.request, known)):
+        return ()
+    named = matcher(component, names, run.pipeline.request)
+    return names if any(named.search(f"{module}.weight") for module in modules) else ()

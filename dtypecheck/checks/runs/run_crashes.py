@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dtypes import USUAL
-from ...findings import Finding, Fix, Where
+from ...dtypes import F32
+from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects import Component, Pipeline
 from ...subjects.shown import Crash, Run, Tried
 from ..files.components_meet import call
-from ..shown import component_of, dtype_plan, place, script_line
+from ..shown import dtype_plan, named, place, script_line
 from ..what_if import usual
 from ..words import listed, strangers, told, when
 
@@ -54,13 +54,13 @@ class RunCrashes(Rule):
         crash = run.crash
         if run.verdict != "crashes" or crash is None:
             return
-        giver = next((part for o in strangers(crash) if (part := component_of(run, o.component))), None)
+        giver = next((part for o in strangers(crash) if (part := named(run, o.component))), None)
         against = script_line(crash)
         if against is None and giver and giver.name != crash.component:
             against = giver.loaded_from
         how = f"the call crashes{when(crash)}"
         if not crash.confirmed:
-            how = f"expected, not confirmed on {run.device}: {how}"
+            how += f" (expected, not confirmed on {run.device})"
         yield self.finding(
             place(run, crash.module),
             f"{told(crash, run.device)}: {how}",
@@ -79,9 +79,9 @@ def _because(run: Run, crash: Crash, giver: Component | None) -> str:
     parts = [f"{crash.glue} calls {crash.component}"] if crash.glue and crash.module else []
     lines = dict.fromkeys((operand.dtype.short, operand.where) for operand in strangers(crash))
     parts += [f"the {short} was made at {where}" for short, where in lines if where and where not in (crash.glue, crash.script)]
-    taker = component_of(run, crash.component)
+    taker = named(run, crash.component)
     if giver and taker and giver is not taker and (loads := [p for p in (giver, taker) if p.loads().dtype]):
-        parts.append(listed(f"{part.name} is loaded in {part.loads().dtype}" for part in loads))
+        parts.append("loaded are " + listed(f"{part.name} in {part.loads().dtype}" for part in loads))
     if run.remedies and not any(tried.verdict == "runs" for tried in run.remedies):
         plans = listed(dtype_plan(tried.dtypes) for tried in run.remedies)
         parts.append(f"rehearsed too, and none of them runs: all of it in {plans}")
@@ -98,9 +98,7 @@ def _fix(run: Run, known: Knowledge) -> Fix | None:
     if run.remedies or pipeline is None or not pipeline.components:
         return None
     now = {component.loads().dtype for component in pipeline.components}
-    dtype = usual(pipeline, known)
-    if dtype is None or now == {dtype}:
-        dtype = next((other for other in USUAL if now != {other} and other is not dtype), None)
+    dtype = next((dtype for dtype in (usual(pipeline, known), F32) if dtype and now != {dtype}), None)
     return Fix(f"load all of it in {dtype.short}: {call(pipeline, dtype)}") if dtype else None
 
 

@@ -8,8 +8,8 @@ from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects.shown import Event, Run
-from ..shown import component_of, more, place
-from ..words import size
+from ..shown import more, named, place
+from ..words import size, strangers
 
 
 class StreamPromoted(Rule):
@@ -45,7 +45,10 @@ class StreamPromoted(Rule):
         for event in run.unasked:
             if event.kind == "promoted":
                 groups.setdefault((event.module.partition(".")[0], event.by), []).append(event)
+        told = {operand.made for operand in strangers(run.crash)} if run.crash else set()
         for (name, by), events in groups.items():
+            if by and by in told:
+                continue  # the crash names the same tensor
             yield self._tell(run, name, by, events)
 
     def _tell(self, run: Run, name: str, by: str, events: list[Event]) -> Finding:
@@ -57,10 +60,11 @@ class StreamPromoted(Rule):
         costs += [f"{size(nbytes)} more for what the operators give"] * bool(nbytes)
         source = f" from {by}" if by else ""
         operator = f" ({first.operator})" if first.operator else ""
-        giver = component_of(run, by.partition(" ")[0])
+        giver = named(run, by)
+        goes = "goes" if len(events) == 1 else "go"
         return self.finding(
             place(run, first.module),
-            f"{first.module}{more(len(events) - 1)} goes on in {wide}: {narrow} meets {wide}{source}{operator}"
+            f"{first.module}{more(len(events) - 1)} {goes} on in {wide}: {narrow} meets {wide}{source}{operator}"
             + (f"; {', '.join(costs)}" if costs else ""),
             against=giver.loaded_from if giver and giver.name != name else None,
             because=f"PyTorch gives {narrow} and {wide} together as {wide}, and nothing in {name or 'the pipeline'} casts it back",

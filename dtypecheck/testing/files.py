@@ -1,4 +1,4 @@
-"""Rule examples as files: model directories in a ten-line text notation, built in memory; for plugin authors too.
+"""The notation of model directories: ten lines of text, built in memory.
 
 $ --dtype float16 --variant fp16                      what is asked for (the options of scan)
 vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
@@ -21,13 +21,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from .dtypes import BY_NAME
-from .engine import scan
-from .files import UNREADABLE, Memory
-from .findings import Finding
-from .knowledge import Knowledge
-from .request import make
-from .rule import Rule, page
+from ..dtypes import BY_NAME
+from ..files import UNREADABLE, Memory
+from .runs import Shown, is_about_a_run
 
 _LINE = re.compile(r"(?P<path>[^\s:]+): ?(?P<body>.*)")
 _CHANGE = re.compile(r"(?P<tensors>.*?)\s*\|\s*(?P<verb>cut|add) (?P<bytes>\d+)")
@@ -35,10 +31,11 @@ _CHANGE = re.compile(r"(?P<tensors>.*?)\s*\|\s*(?P<verb>cut|add) (?P<bytes>\d+)"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Files in memory, and the options that stand behind `$`."""
+    """Files in memory, the options that stand behind `$`, and what a run showed."""
 
     files: Memory
     options: Mapping[str, list[str]] = field(default_factory=dict)
+    shown: Shown | None = None
 
 
 def safetensors(
@@ -61,7 +58,11 @@ def lay_out(text: str) -> Example:
     contents: dict[str, bytes] = {}
     sizes: dict[str, int] = {}
     options: dict[str, list[str]] = {}
-    for line in filter(None, map(str.strip, text.splitlines())):
+    lines = list(filter(None, map(str.strip, text.splitlines())))
+    about_runs = [line for line in lines if is_about_a_run(line)]
+    for line in lines:
+        if line in about_runs:
+            continue
         if line.startswith("$"):
             words = shlex.split(line[1:])
             for name, value in zip(words[::2], words[1::2], strict=True):
@@ -70,7 +71,7 @@ def lay_out(text: str) -> Example:
         if not (match := _LINE.fullmatch(line)):
             raise ValueError(f"not a line of an example: {line!r}")
         contents[match["path"]], sizes[match["path"]] = _body(match["body"])
-    return Example(Memory(contents, "example", sizes), options)
+    return Example(Memory(contents, "example", sizes), options, Shown.read(about_runs) if about_runs else None)
 
 
 def _body(body: str) -> tuple[bytes, int]:
@@ -107,35 +108,3 @@ def _calling(module: str, name: str) -> bytes:
         for member, content in (("data.pkl", stream), ("version", b"3\n")):
             archive.writestr(zipfile.ZipInfo(f"archive/{member}"), content)
     return out.getvalue()
-
-
-def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:
-    """Every finding of a scan of an example."""
-    known = known or Knowledge()
-    example = lay_out(text)
-    options = example.options
-    libraries = [*options.get("lib", []), *_NEWEST]
-    one = {name: next(iter(options.get(name, [])), None) for name in ("dtype", "variant", "device")}
-    request = make(one["dtype"], one["variant"], one["device"], libraries, known)
-    adapters = options.get("adapter", [])
-    rest = {name: content for name, content in example.files.contents.items() if name not in adapters}
-    sizes = example.files.sizes
-    given = [Memory({name: example.files.contents[name]}, name, {name: sizes[name]}) for name in adapters]
-    return scan(Memory(rest, "example", sizes), request, known, given).findings
-
-
-_NEWEST = ("diffusers==0.42.1", "transformers==5.23.0")
-
-
-def failures(rule: type[Rule], known: Knowledge | None = None) -> list[str]:
-    """What is wrong with a rule's page: no summary, no examples, a *bad* that does not fire, a *good* that does."""
-    read = page(rule)
-    wrong = [] if read.summary else [f"{rule.name}: the page has no first line"]
-    wrong += [] if read.text else [f"{rule.name}: the page says nothing"]
-    wrong += [f"{rule.name}: no example {kind}" for kind, examples in (("bad", read.bad), ("good", read.good)) if not examples]
-    for kind, examples, wanted in (("bad", read.bad, True), ("good", read.good, False)):
-        for number, text in enumerate(examples, 1):
-            fired = any(finding.code == rule.code for finding in findings(text, known))
-            if fired != wanted:
-                wrong.append(f"{rule.name}: example {kind} {number} is {'silent' if wanted else 'not silent'}")
-    return wrong
