@@ -129,6 +129,7 @@ def _rehearsed(
 ) -> tuple[Run | None, tuple[Tried, ...]]:
     """The run, and where it crashes what would run instead; or every plan."""
     try:
+        from .runs.blame import blamed
         from .runs.matrix import matrix as every_plan
         from .runs.matrix import remedies
         from .runs.rehearse import WrongCall
@@ -141,6 +142,7 @@ def _rehearsed(
         run = perform(pipeline, root, known, device, call)
         if run.verdict == "crashes":
             run = replace(run, remedies=remedies(pipeline, root, known, device, call))
+            run = blamed(pipeline, run, root, known, call)
         return run, ()
     except WrongCall as fault:
         raise WrongUse(str(fault)) from None

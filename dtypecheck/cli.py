@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -101,7 +102,8 @@ class ScriptCommand(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Cut the words at the script."""
-        takes = {word for option in self.params if isinstance(option, click.Option) and not option.is_flag for word in option.opts}
+        options = [option for option in self.params if isinstance(option, click.Option) and not option.is_flag]
+        takes = {word for option in options for word in option.opts}
         for number, word in enumerate(args):
             if word.endswith(".py") and not word.startswith("-") and (number == 0 or args[number - 1] not in takes):
                 context.meta["script arguments"] = args[number + 1 :]
@@ -114,13 +116,15 @@ class ScriptCommand(click.Command):
 @click.argument("target", metavar="MODEL_DIR|script.py [ARGS]...")
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
-@click.option("--device", metavar="NAME", default=None, help="Where it will run: cuda (assumed), cpu, mps, t4, a100, ... or here.")
+@click.option("--device", metavar="NAME", default=None, help="Where it will run: cuda (assumed), cpu, mps, t4, ... or here.")
 @click.option("--call", "given", multiple=True, metavar="NAME=VALUE", help="An argument of the call: height=1024, num_frames=9.")
 @click.option("--matrix", is_flag=True, help="Every sensible dtype plan, and which of them run there.")
 @click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in the script stands for.")
 @common
 @click.pass_context
-def rehearse(context: click.Context, target: str, given: Sequence[str], matrix: bool, model: Sequence[str], **options: Any) -> None:
+def rehearse(
+    context: click.Context, /, target: str, given: Sequence[str], matrix: bool, model: Sequence[str], **options: Any
+) -> None:
     """A dry run that finds dtype crashes without weights or GPU; it cannot see NaN or black images.
 
     The real code of the installed diffusers and transformers runs on tensors that have a shape and a dtype but no numbers,
@@ -197,11 +201,21 @@ def dev() -> None:
     "--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), help="The rows to refresh (default: ./rules)."
 )
 @click.option("--write", is_flag=True, help="Write them; without it only the difference is shown.")
-def harvest(rules_dir: Path | None, write: bool) -> None:
+@click.option(
+    "--rehearse", "rehearsing", is_flag=True, help="Rehearse every pipeline class instead, for what runs and what crashes."
+)
+@click.option("--device", metavar="NAME", default="cpu", show_default=True, help="With --rehearse: the device.")
+@click.option("--only", metavar="REGEX", default=".*", help="With --rehearse: only classes whose whole name fits.")
+def harvest(rules_dir: Path | None, write: bool, rehearsing: bool, device: str, only: str) -> None:
     """Read the source of the installed diffusers and transformers, and show what changed in the generated rows.
 
-    Nothing of the libraries is imported. What was curated by hand stays. Exit codes: 0 nothing changed, 1 something did.
+    Nothing of the libraries is imported, but with --rehearse: that runs small phantoms of every pipeline class in every
+    sensible dtype plan, and shows what is new in `runs` and `crashes` of pipelines.toml. What was curated by hand stays.
+
+    Exit codes: 0 nothing changed, 1 something did.
     """
+    if rehearsing:
+        sys.exit(_harvest_runs(rules_dir or Path("rules"), write, device, only))
     from .harvest import harvest as read_libraries
     from .harvest import installed
     from .request import LIBRARIES
@@ -220,6 +234,26 @@ def harvest(rules_dir: Path | None, write: bool) -> None:
         except ValueError as fault:
             raise WrongUse(str(fault)) from None
     sys.exit(FOUND if result.diff else 0)
+
+
+def _harvest_runs(target: Path, write: bool, device: str, only: str) -> int:
+    """Rehearse the classes; print what is new, how many there are, and why the rest is missing."""
+    from .harvest.rehearsals import refresh
+
+    try:
+        fits = re.compile(only).fullmatch
+    except re.error as fault:
+        raise WrongUse(f"--only {only!r} is no regular expression: {fault}") from None
+    if not (target / "pipelines.toml").is_file():
+        raise WrongUse(f"there is no pipelines.toml in {target}; pass --rules-dir")
+    with _progress(False) as told:
+        result, missing = refresh(target, device, lambda name: fits(name) is not None, told)
+    click.echo(result.diff or "nothing changed", nl=not result.diff)
+    for name, why in missing.items():
+        click.echo(f"missing {name}: {why}")
+    if write and result.diff:
+        result.write(target)
+    return FOUND if result.diff else 0
 
 
 def _settings(path: Path | None) -> Settings:

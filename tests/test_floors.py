@@ -22,7 +22,7 @@ FLOORS = (
 )
 """The floors of contracts.md, lowest first; request, api, harvest and the two dunders have none there and are ours to place."""
 UNITS = [unit for floor in FLOORS for unit in floor]
-ONLY_IN = {"torch": ("runs", "fixing", "harvest"), "diffusers": ("harvest",), "transformers": ("harvest",)}
+ONLY_IN = {"torch": ("runs", "fixing", "harvest"), "diffusers": ("runs", "harvest"), "transformers": ("runs", "harvest")}
 """What may be imported at all, and where; every other import is the standard library's or a dependency's."""
 DEPENDENCIES = {"click": ("cli",), "rich": ("render", "cli")}
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -46,7 +46,8 @@ def told(crash: Crash, device: str) -> str:
     place = crash.module or crash.glue or "the pipeline's own code"
     own = [operand for operand in crash.operands if operand.role in OWN]
     others = strangers(crash)
-    holds = listed(map(_held, own)) if own else ""
+    weights = {operand.dtype for operand in own if operand.role == "weight"}
+    holds = listed(_held(operand) for operand in own if operand.role == "weight" or operand.dtype not in weights) if own else ""
     if own and others:
         return f"{place} has {holds} and is given {listed(map(_brought, others))}"
     if len({operand.dtype for operand in own}) > 1:

@@ -1,9 +1,10 @@
-"""What a rehearsal of each pipeline class shows, as the rows `runs` and `crashes` of pipelines.toml: so a scan needs no torch to know it."""
+"""What rehearsals of all pipeline classes show, as `runs` and `crashes` of pipelines.toml: a scan then knows it without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..dtypes import BF16, F16, F32, DType
@@ -11,6 +12,7 @@ from ..knowledge import Knowledge
 from ..loading import plan
 from ..request import versions
 from ..subjects import Config, Pipeline, Request
+from . import Harvest
 from .rows import merge
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ class Rehearsed:
     missing: Mapping[str, str]
 
 
-def rehearsed(known: Knowledge, device: str, only: Callable[[str], bool] = lambda _: True, told: Told = lambda _: None) -> Rehearsed:
+def rehearsed(
+    known: Knowledge, device: str, only: Callable[[str], bool] = lambda _: True, told: Told = lambda _: None
+) -> Rehearsed:
     """Rehearse every pipeline class of the installed diffusers that is not deprecated, in every sensible dtype plan."""
     from ..runs.shrunken import known_classes, missing_classes
 
@@ -53,7 +57,7 @@ def rehearsed(known: Knowledge, device: str, only: Callable[[str], bool] = lambd
 
 
 def of_class(name: str, known: Knowledge, device: str) -> tuple[Row, str]:
-    """The row of one class, and why the plans are missing that no verdict came of. errors: LookupError when it cannot be built."""
+    """The row of one class, and why plans are missing that no verdict came of. errors: LookupError when it cannot be built."""
     from ..runs.rehearse import rehearse
     from ..runs.small import small
 
@@ -96,7 +100,7 @@ def _variants(made: Small, known: Knowledge) -> Iterator[tuple[Pipeline, Row]]:
 
 
 def plans(pipeline: Pipeline) -> Iterator[tuple[dict[str, DType], Row]]:
-    """Each dtype plan by component, and by role as a row says it; parts beside the denoiser have its dtype if nothing is said."""
+    """Each dtype plan by component, and by role as a row says it; what a row does not name has the denoiser's dtype."""
     from ..runs.matrix import PLANS
 
     def by_role(dtypes: Mapping[str, DType], rest: DType) -> dict[str, DType]:
@@ -129,15 +133,33 @@ def written(text: str, rows: Mapping[str, Row]) -> str:
     return merge(text, rows, lambda row: not row.get("by_hand") or "runs" in row, joined)
 
 
-def differing(old: Row, new: Row) -> Iterable[str]:
-    """In words, the plans on which a new row says otherwise than the old one."""
+def refresh(
+    rules_dir: Path, device: str, only: Callable[[str], bool] = lambda _: True, told: Told = lambda _: None
+) -> tuple[Harvest, Mapping[str, str]]:
+    """pipelines.toml with the rows rehearsed anew, what is different in it in words, and the classes without a row."""
+    known = Knowledge((rules_dir,))
+    found = rehearsed(known, device, only, told)
+    text = (rules_dir / "pipelines.toml").read_text("utf-8")
+    lines = [line for name, row in found.rows.items() for line in differing(name, known.row("pipelines", name), row)]
+    head = f"{len(found.rows)} classes rehearsed on {device}, {len(found.missing)} missing\n"
+    after = written(text, found.rows)
+    diff = head + "".join(f"{line}\n" for line in lines) if after != text else ""
+    return Harvest({"pipelines.toml": after}, diff), found.missing
+
+
+def differing(name: str, old: Mapping[str, Any], new: Row) -> Iterator[str]:
+    """In words, the dtype plans that a new row has and the old one has not, or on which they differ."""
     before, after = _by_plan(old), _by_plan(new)
-    for key in after.keys() & before.keys():
-        if before[key] != after[key]:
-            yield f"{', '.join(f'{name} {value}' for name, value in key)}: {before[key]} -> {after[key]}"
+    fresh = [key for key in after if key not in before]
+    if fresh:
+        crashes = sum("crashes" in after[key] for key in fresh)
+        yield f"  {name}: {len(fresh)} new dtype plans, {crashes} of them crash"
+    for key, verdict in after.items():
+        if key in before and before[key] != verdict:
+            yield f"  {name} ({', '.join(f'{part} {dtype}' for part, dtype in key)}): {before[key]} -> {verdict}"
 
 
-def _by_plan(row: Row) -> dict[tuple[tuple[str, Any], ...], str]:
+def _by_plan(row: Mapping[str, Any]) -> dict[tuple[tuple[str, Any], ...], str]:
     words = ("at", "stage", "says", "glue")
     found = {}
     for record in (*row.get("runs", ()), *row.get("crashes", ())):

@@ -15,13 +15,14 @@ from ..subjects.shown import Crash, Operand, Outcome
 from . import edges, origins
 from .device import pretended
 from .modules import dtype_of
-from .pretend import autocast_here, numbered, quiet, replaceable
+from .origins import Origin
+from .pretend import autocast_here, eager, numbered, quiet, replaceable
 from .words import first_line, place
 from .world import Undecided, World
 
 ABOUT_DTYPES: Final = re.compile(
     r"dtype(?!check)|scalar ?type|Input type|not implemented for '|same (?:data ?type|type)|Unsupported type|datatype"
-    r"|without overflow|MPS framework doesn't support|Promotion for Float8|BFloat16|c10::Half|\bHalf\b"
+    r"|without overflow|MPS framework doesn't support|Promotion for Float8|BFloat16|bfloat16|float16|c10::Half|\bHalf\b"
 )
 """What the text of an exception says if it is about dtypes."""
 _EDGES: Final = edges.__file__
@@ -47,7 +48,15 @@ def run(
     device = world.contracts.device
     world.modules.name(parts)
     with contextlib.ExitStack() as stack:
-        for context in (quiet(), replaceable(), numbered(), autocast_here(device), torch.no_grad(), pretended(device, world, capability)):
+        for context in (
+            quiet(),
+            replaceable(),
+            numbered(),
+            autocast_here(device),
+            eager(),
+            torch.no_grad(),
+            pretended(device, world, capability),
+        ):
             stack.enter_context(context)
         try:
             with world, world.modules.listening():
@@ -68,12 +77,12 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
     if world.breach is None and not ABOUT_DTYPES.search(text):
         return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
     breach = world.breach
-    operator, tensors = (breach.operator, breach.operands) if breach else world.failed or ("", ())
+    operator, tensors = (breach.operator, breach.operands) if breach else world.failed or world.modules.given
     crash = Crash(
         module=module,
         operator=operator,
         message=text.splitlines()[0] if breach is None else breach.message,
-        operands=tuple(_operand(role, tensor) for role, tensor in tensors),
+        operands=tuple(_operand(role, tensor, world) for role, tensor in tensors),
         glue=_glue(fault.__traceback__),
         stage=_stage(module, roles, world.methods),
         confirmed=breach.confirmed if breach else True,
@@ -81,11 +90,12 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
     return Outcomes("crashes", crash)
 
 
-def _operand(role: str, tensor: torch.Tensor) -> Operand:
+def _operand(role: str, tensor: torch.Tensor, world: World) -> Operand:
+    """One tensor of the crash. What code made of a component's output, in the dtype that this has, is the component's."""
     origin = origins.of(tensor)
-    return Operand(
-        role, dtype_of(tensor), str(origin or ""), origin.component if origin else "", origin.where if origin else ""
-    )
+    if origin and origin.kind == "code" and origin.after and world.dtypes.get(origin.after) is dtype_of(tensor):
+        origin = Origin("component", origin.after, origin.through, origin.where)
+    return Operand(role, dtype_of(tensor), str(origin or ""), origin.component if origin else "", origin.where if origin else "")
 
 
 def _stage(module: str, roles: Mapping[str, str], methods: list[str]) -> str:

@@ -145,7 +145,7 @@ class Contracts:
             **words | {name: Word(value, device) if isinstance(value, torch.dtype) else value for name, value in more.items()}
         )
         operands = tuple((role, given[name]) for name, role in check.roles if isinstance(given.get(name), torch.Tensor))
-        return Breach(message, check.error, operands, check.confirmed, check.operator)
+        return Breach(message, check.error, operands, check.confirmed, check.operator.format(**_shape(given)))
 
 
 def _dtypes(value: Any) -> Any:
@@ -155,3 +155,10 @@ def _dtypes(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple([item.dtype if isinstance(item, torch.Tensor) else None for item in value])
     return None
+
+
+def _shape(given: Given) -> Words:
+    """What a row may put into the name of a convolution: how many sizes a picture has, and whether it goes backwards."""
+    first = given.get("input")
+    spatial = first.dim() - 2 if isinstance(first, torch.Tensor) else ""
+    return {"spatial": spatial, "turned": "_transpose" if given.get("transposed") else ""}

@@ -26,7 +26,7 @@ def stands_for(device: str) -> torch.device:
     return torch.device({"rocm": "cuda:0", "cuda": "cuda:0", "mps": "mps:0", "xpu": "xpu:0"}.get(device, "cpu"))
 
 
-class Answers(TorchFunctionMode):
+class Answers(TorchFunctionMode):  # type: ignore[misc]
     """Tensors say that they are on the device; whatever is to be made or put there is made on the CPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -82,7 +82,7 @@ def pretended(kind: str, world: World, capability: int = 90) -> Iterator[None]:
     own = FakeTensor.device
 
     def said(tensor: Any) -> torch.device:
-        return own.fget(tensor) if world.busy else device  # type: ignore[attr-defined, no-any-return]
+        return own.fget(tensor) if world.busy else device
 
     cuda = device.type == "cuda"
     answers: list[tuple[object, str, object]] = [

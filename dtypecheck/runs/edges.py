@@ -1,4 +1,4 @@
-"""The edge of a component: what goes in loses its numbers, what comes out is zeros, so that the glue between components runs for real."""
+"""The edge of a component: what goes in loses its numbers, what comes out is zeros, so that the glue runs for real."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_EDGE: Final = ("generate", "prepare_", "set_", "enable_", "disable_", "fuse_
 
 
 def guard(name: str, component: torch.nn.Module, world: World) -> None:
-    """Make every public method of a component, `forward` among them, an edge. Methods of the frameworks' base classes are none."""
+    """Make every public method of a component, `forward` among them, an edge; those of the frameworks' base classes are none."""
     for method in _methods(type(component)):
         bound = getattr(component, method)
         component.__dict__[method] = _edge(name, method, bound, world)
@@ -56,7 +56,7 @@ def _methods(klass: type) -> Iterator[str]:
 
 
 def _edge(name: str, method: str, call: Callable[..., Any], world: World) -> Callable[..., Any]:
-    parameters = [p for p in inspect.signature(call).parameters]
+    parameters = list(inspect.signature(call).parameters)
 
     @wraps(call)
     def crossed(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""From a model folder to the parts of its pipeline: phantoms for what holds weights, the real thing for the rest, stand-ins for what lacks."""
+"""From a model folder to the parts of its pipeline: phantoms of what holds weights, the rest as it is, stand-ins where it lacks."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _short(part: Component) -> str:
 
 def _is_entry(value: object) -> bool:
     """True for what model_index.json says of a component: its library and class."""
-    return isinstance(value, list) and len(value) == 2
+    return isinstance(value, list) and len(value) == 2 and all(word is None or isinstance(word, str) for word in value)
 
 
 def _library(value: object) -> str:
@@ -135,9 +135,7 @@ def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline) ->
     return None
 
 
-def _stand_in(
-    name: str, wanted: str, parameter: inspect.Parameter, optional: bool, found: Parts, known: Knowledge
-) -> Any:
+def _stand_in(name: str, wanted: str, parameter: inspect.Parameter, optional: bool, found: Parts, known: Knowledge) -> Any:
     """Something in place of what the folder lacks: of the class it names, else of the one the pipeline is annotated with."""
     annotated = _annotated(parameter)
     for word in dict.fromkeys(filter(None, (wanted, annotated))):

@@ -21,13 +21,15 @@ def dtype_of(tensor: torch.Tensor) -> DType:
 class Modules:
     """The paths of all modules of a pipeline, and the stack of those that run.
 
-    failed: the path at which the first exception came up. rows: calls and dtypes by path, in the order of the first call.
+    failed: the path at which the first exception came up; given: the operator and operands of the module that raised.
+    rows: calls and dtypes by path, in the order of the first call.
     """
 
     def __init__(self) -> None:
         self.paths: dict[int, str] = {}
         self.stack: list[str] = []
         self.failed: str | None = None
+        self.given: tuple[str, tuple[tuple[str, torch.Tensor], ...]] = ("", ())
         self._rows: dict[str, list[Any]] = {}
 
     def name(self, parts: Mapping[str, object]) -> None:
@@ -79,6 +81,8 @@ class Modules:
             try:
                 result = call(module, *args, **kwargs)
             except Exception:
+                if self.failed is None:
+                    self.given = _operands(module, args, kwargs)
                 self.fail()
                 raise
             finally:
@@ -87,11 +91,22 @@ class Modules:
                 row[2] = _first((result,), {})
             return result
 
-        torch.nn.Module.__call__ = followed  # type: ignore[method-assign, assignment]
+        torch.nn.Module.__call__ = followed
         try:
             yield
         finally:
-            torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+            torch.nn.Module.__call__ = call
+
+
+def _operands(
+    module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str, tuple[tuple[str, torch.Tensor], ...]]:
+    """What a module without parts computes with: its first floating argument and its own parameters."""
+    own = [(name, parameter) for name, parameter in module._parameters.items() if parameter is not None]
+    given = next((t for t in tensors(args) or tensors(kwargs) if t.is_floating_point()), None)
+    if given is None or not own or any(True for _ in module.children()):
+        return "", ()
+    return type(module).__name__.lower(), (("input", given), *own)
 
 
 def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> DType | None:

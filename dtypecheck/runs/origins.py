@@ -1,4 +1,4 @@
-"""Who brought a tensor: a parameter, a component's output, a caller's argument or a line of code; handed on from operator to operator."""
+"""Who brought a tensor: a parameter, a component, a caller's argument or a line of code; handed on by every operator."""
 
 from __future__ import annotations
 
@@ -15,18 +15,28 @@ _NAME: Final = "_dtypecheck_origin"
 _OURS: Final = __name__.rpartition(".")[0].replace(".", "/")
 
 
+_KINDS: Final = ("component", "argument", "code", "parameter")
+"""Who is named where several had a hand in a tensor, the first of them."""
+
+
+def _rank(origin: Origin) -> int:
+    return _KINDS.index(origin.kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What made a tensor. kind: "parameter", "component", "argument", "code".
 
     name: the parameter's path, the component, the argument, or the function whose line made it. through: the name by which
-    a component was given it. where: the library's or user's line that made it or last changed its dtype.
+    a component was given it. where: the library's or user's line that made it or last changed its dtype. after: the last
+    component whose output had any part in it.
     """
 
     kind: str
     name: str
     through: str = ""
     where: str = ""
+    after: str = ""
 
     @property
     def component(self) -> str:
@@ -64,14 +74,16 @@ def hand_on(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> None:
             continue
         floats = [t for t in inputs if t.is_floating_point()]
         same = [t for t in floats if t.dtype == out.dtype]
-        chosen = next((o for t in same or floats if (o := of(t)) is not None and o.kind != "parameter"), None)
-        chosen = chosen or next((o for t in same or floats if (o := of(t)) is not None), None)
+        makers = [o for t in same or floats if (o := of(t)) is not None]
+        chosen = min(makers, key=_rank, default=None)
         if chosen is None:
             frame = sys._getframe(2)
             chosen = Origin("code", function(frame), where=line(frame))
         elif not same and floats:
             chosen = replace(chosen, where=line(sys._getframe(2)))
-        mark(out, chosen)
+        after = next((o.name for t in floats if (o := of(t)) is not None and o.kind == "component"), "")
+        after = after or next((o.after for t in floats if (o := of(t)) is not None and o.after), "")
+        mark(out, replace(chosen, after=after) if after != chosen.after else chosen)
 
 
 def through(tensor: torch.Tensor, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A component built from its config alone: the real class, parameters with a shape and the dtype that the load plan gives them."""
+"""A component built from its config alone: the real class, its parameters with a shape and the load plan's dtype."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def instance(kind: type, config: Mapping[str, Any], label: str, dtype: DType) ->
             module = kind._from_config(settings, dtype=to_torch(dtype))  # type: ignore[attr-defined]
         else:
             module = kind.from_config(config)  # type: ignore[attr-defined]
-    except Exception as fault:  # noqa: BLE001 - foreign code on a foreign config raises anything
+    except Exception as fault:  # foreign code on a foreign config raises anything
         raise CannotBuild(f"{label}: {kind.__name__} cannot be built from its config: {first_line(fault)}") from fault
     if not isinstance(module, torch.nn.Module):
         raise CannotBuild(f"{label}: {kind.__name__} is no torch module")

@@ -1,4 +1,4 @@
-"""What has to be otherwise while a rehearsal runs: quiet libraries, modules whose tensors can be replaced, autocast on the CPU."""
+"""What is otherwise while a rehearsal runs: quiet libraries, modules with replaceable tensors, autocast on the CPU."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from . import origins
+from .autocast import Widened
 from .world import filled
 
 AUTOCAST: Final = {"cuda": torch.float16, "xpu": torch.float16, "mps": torch.float16, "cpu": torch.bfloat16}
@@ -117,8 +118,11 @@ def _real(tensor: torch.Tensor) -> torch.Tensor:
 
 @contextlib.contextmanager
 def autocast_here(device: str) -> Iterator[None]:
-    """Autocast for another device acts on the CPU's tensors, which stand for that device's."""
+    """Autocast for another device acts on the CPU's tensors, which stand for that device's, by that device's own list."""
     made: Callable[..., None] = torch.amp.autocast_mode.autocast.__init__
+    entered: Callable[..., Any] = torch.amp.autocast_mode.autocast.__enter__
+    left: Callable[..., Any] = torch.amp.autocast_mode.autocast.__exit__
+    widened: list[Widened] = []
 
     def begin(self: Any, device_type: str, dtype: torch.dtype | None = None, **kwargs: Any) -> None:
         kind = str(device_type).partition(":")[0]
@@ -127,7 +131,29 @@ def autocast_here(device: str) -> Iterator[None]:
             return
         made(self, "cpu", dtype=dtype or AUTOCAST.get(kind, torch.bfloat16), **kwargs)
 
-    with replaced(torch.amp.autocast_mode.autocast, "__init__", begin):
+    def enter(self: Any) -> Any:
+        found = entered(self)
+        widened.append(Widened())
+        widened[-1].__enter__()
+        return found
+
+    def leave(self: Any, *fault: Any) -> Any:
+        widened.pop().__exit__(*fault)
+        return left(self, *fault)
+
+    changes: dict[str, object] = {"__init__": begin}
+    if device != "cpu":
+        changes |= {"__enter__": enter, "__exit__": leave}
+    with contextlib.ExitStack() as stack:
+        for name, value in changes.items():
+            stack.enter_context(replaced(torch.amp.autocast_mode.autocast, name, value))
+        yield
+
+
+@contextlib.contextmanager
+def eager() -> Iterator[None]:
+    """Nothing is compiled: what torch.compile wraps runs as it is written."""
+    with torch.compiler.set_stance("force_eager"):
         yield
 
 

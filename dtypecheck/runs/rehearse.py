@@ -20,7 +20,7 @@ from .contracts import Contracts
 from .events import Events
 from .modules import Modules
 from .phantom import CannotBuild, build, weight_bytes
-from .pretend import quiet, replaced
+from .pretend import quiet, replaceable, replaced
 from .words import first_line
 from .world import World
 
@@ -81,19 +81,21 @@ def _stage(pipeline: Pipeline, known: Knowledge, device: str) -> Stage:
     dtypes: dict[str, DType] = {}
     for part in pipeline.components:
         dtype = folder.loadable(part, pipeline).loads().dtype
-        if dtype is not None and dtype.is_half:
+        if dtype is not None:
             dtypes[part.name] = dtype
-    events = Events(dtypes)
-    return Stage(World(Contracts(known, kind_of(device, known)), Modules(), events), events)
+    events = Events({name: dtype for name, dtype in dtypes.items() if dtype.is_half})
+    world = World(Contracts(known, kind_of(device, known)), Modules(), events)
+    world.dtypes = dtypes
+    return Stage(world, events)
 
 
 def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: Knowledge, given: Mapping[str, Any]) -> None:
     stage.roles = {part.name: part.role for part in pipeline.components}
     stage.substituted = found.substituted
     try:
-        with stage.world, replaced(stage.world, "building", True):
+        with stage.world, replaced(stage.world, "building", True), replaceable():
             made = found.kind(**found.given)
-    except Exception as fault:  # noqa: BLE001 - the pipeline's own code raises anything
+    except Exception as fault:  # the pipeline's own code raises anything
         raise CannotBuild(f"{pipeline.klass} cannot be put together: {first_line(fault)}") from fault
     if hasattr(made, "set_progress_bar_config"):
         made.set_progress_bar_config(disable=True)
@@ -150,7 +152,7 @@ def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
         result = module(**arguments)
         if getattr(module, "can_generate", lambda: False)():
             stage.called = "one forward and two tokens"
-            module.generate(**arguments, max_new_tokens=2, min_new_tokens=2, do_sample=False)  # type: ignore[operator]
+            module.generate(**arguments, max_new_tokens=2, min_new_tokens=2, do_sample=False)
         return result
 
     stage.perform = perform
@@ -183,8 +185,7 @@ def model_inputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _dtype(module: torch.nn.Module) -> torch.dtype:
-    found = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
-    return found
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
 
 def _run(pipeline: Pipeline, device: str, stage: Stage, outcome: call.Outcomes) -> Run:

@@ -15,6 +15,7 @@ from torch._ops import HigherOrderOperator
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..dtypes import DType
 from . import origins
 from .contracts import Breach, Contracts
 from .events import Events
@@ -31,10 +32,12 @@ class Undecided(Exception):
     """The rehearsal cannot go on without numbers: a step depends on values that nobody has."""
 
 
-class World(TorchDispatchMode):
+class World(TorchDispatchMode):  # type: ignore[misc]
     """Runs operators on real and on fake tensors.
 
-    breach: the contract that was broken, the run ends with it. failed: the operator that raised by itself, and its tensors. inside: the components that run; methods: those called so far.
+    breach: the contract that was broken, the run ends with it. failed: the operator that raised by itself, and its
+    tensors. inside: the components that run; methods: those called so far.
+    dtypes: of the components, as most of their parameters have it.
     building: True while a component is built; busy: True while an operator runs.
     """
 
@@ -51,6 +54,7 @@ class World(TorchDispatchMode):
         self.failed: tuple[str, tuple[tuple[str, torch.Tensor], ...]] | None = None
         self.building = False
         self.busy = False
+        self.dtypes: dict[str, DType] = {}
         self.inside: list[str] = []
         self.methods: list[str] = []
 
@@ -121,12 +125,14 @@ class World(TorchDispatchMode):
 
     def _lightened(self, result: Any) -> Any:
         """A result as it is, but without its numbers where it is large and no glue will look at them."""
-        if isinstance(result, torch.Tensor) and result.numel() > LARGE and (self.inside or self.building):
-            if result.is_floating_point() or result.numel() > 64 * LARGE:
-                return self.without_numbers(result)
-        return result
+        if not isinstance(result, torch.Tensor) or not (self.inside or self.building):
+            return result
+        most = LARGE if result.is_floating_point() else 64 * LARGE
+        return self.without_numbers(result) if result.numel() > most else result
 
     def _without_numbers(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in _BY_INDEX:
+            args = (args[0], places(args[1]), *args[2:])
         if func is torch.ops.aten._local_scalar_dense.default and not self.inside:
             return _zero(args[0])
         try:
@@ -194,6 +200,24 @@ def roles(func: Any, args: tuple[Any, ...]) -> tuple[tuple[str, torch.Tensor], .
     names = [argument.name for argument in func._schema.arguments] if hasattr(func, "_schema") else []
     given = zip(names, args, strict=False)
     return tuple((_ROLES.get(name, name), t) for name, t in given if isinstance(t, torch.Tensor) and t.is_floating_point())
+
+
+_BY_INDEX: Final = frozenset({
+    torch.ops.aten.index.Tensor,
+    torch.ops.aten.index_put.default,
+    torch.ops.aten.index_put_.default,
+})  # fmt: skip
+
+
+def places(indices: Any) -> list[Any]:
+    """Indices with each mask whose values are there as the places at which it is true, so that the shape is known."""
+    found: list[Any] = []
+    for index in indices:
+        if isinstance(index, torch.Tensor) and index.dtype in _BOOLEAN_INDEX and not isinstance(index, FakeTensor):
+            found += index.nonzero().unbind(1)
+        else:
+            found.append(index)
+    return found
 
 
 _COMPOSITES: dict[Any, bool] = {}

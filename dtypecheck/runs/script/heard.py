@@ -74,7 +74,7 @@ class Heard(Modules):
         if path in part.lost:
             dtype = part.lost[path]
             self._note(Event("island", path, "", (dtype,), dtype, by=part.cast or part.line))
-        if path in self._convolutions and torch.is_autocast_cpu_enabled():
+        if path in self._convolutions and torch.is_autocast_enabled("cpu"):
             self._inside_autocast(path)
 
     def fail(self) -> None:

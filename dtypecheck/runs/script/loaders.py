@@ -162,9 +162,10 @@ def _configured(session: Session, part: Component, options: Mapping[str, Any]) -
     else:
         data = dict(part.config.data)
     data |= {key: value for key, value in options.items() if key not in _OPTIONS and not key.startswith("_")}
-    wanted = data.get("attn_implementation")
+    wanted = data.get("attn_implementation") or getattr(given, "_attn_implementation", None)
+    if wanted is not None:
+        data["attn_implementation"] = wanted if wanted in ("eager", "sdpa") else "sdpa"
     if wanted not in (None, "eager", "sdpa"):
-        data["attn_implementation"] = "sdpa"
         session.note(f"attn_implementation: sdpa in place of {wanted}")
     return replace(part, config=Config(part.config.path if part.config else "config.json", data))
 

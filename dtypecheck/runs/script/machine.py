@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -11,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch.utils import _device as contexts
 
-from ..device import CPU, Moment, here, pretended, stands_for
+from ..device import CPU, Moment, here, stands_for
 from .changes import Changes
 from .session import Session
 
@@ -63,18 +62,14 @@ class Generator(torch.Generator):  # type: ignore[misc]
         return self._said
 
 
-@contextlib.contextmanager
-def imagined(session: Session, capability: int) -> Iterator[None]:
-    """Meanwhile the script's device is there, and what only makes a run faster does nothing."""
-    kind = session.world.contracts.device
+def imagine(session: Session, capability: int) -> None:
+    """From now on the script's device is there (device.pretended must be on), and what only makes a run faster does nothing."""
     changes = session.changes
     changes.change(torch, "compile", _compiled)
     changes.change(torch.nn.Module, "compile", lambda *_, **__: None)
-    with pretended(kind, session.world, capability):
-        said = stands_for(kind)
-        if said.type != "cpu":
-            _answer(changes, said, session.device, capability)
-        yield
+    said = stands_for(session.world.contracts.device)
+    if said.type != "cpu":
+        _answer(changes, said, session.device, capability)
 
 
 def _compiled(model: Any = None, **_: object) -> Any:

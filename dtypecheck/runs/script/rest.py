@@ -1,4 +1,4 @@
-"""What a script loads besides weights: tokenizers, processors, schedulers, configs; real where their files are, else stand-ins."""
+"""What a script loads besides weights: tokenizers, processors, schedulers; real where their files are, else stand-ins."""
 
 from __future__ import annotations
 

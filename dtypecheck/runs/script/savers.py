@@ -55,7 +55,7 @@ def wanted(session: Session) -> dict[str, Callable[[ModuleType], None]]:
             for method in ("save_pretrained", "save_config", "save_lora_adapter", "push_to_hub"):
                 session.changes.wrap(getattr(module, name), method, _folder(session))
 
-    found: dict[str, Callable[[ModuleType], None]] = {name: functions for name in FUNCTIONS}
+    found: dict[str, Callable[[ModuleType], None]] = dict.fromkeys(FUNCTIONS, functions)
     return found | dict.fromkeys(_METHODS, methods)
 
 

@@ -21,6 +21,8 @@ _INNER: Final = (
     "/torch/_prims",
     "/torch/_meta_registrations.py",
     "/torch/_library/",
+    "/torch/_compile.py",
+    "/torch/_dynamo/",
 )
 """Where an operator passes only because it is rehearsed."""
 _INSTALLED: Final = ("/site-packages/", "/dist-packages/", "/lib/python3")
@@ -102,6 +104,12 @@ def trimmed(fault: BaseException, seen: frozenset[int] = frozenset()) -> BaseExc
         trace = trace.tb_next
     chain: TracebackType | None = None
     for entry in reversed(kept):
+        if (
+            chain is not None
+            and chain.tb_frame.f_code is entry.tb_frame.f_code
+            and "/torch/" in entry.tb_frame.f_code.co_filename
+        ):
+            continue  # torch's own functions come twice: first they hand the call to whoever listens
         chain = TracebackType(chain, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return fault.with_traceback(chain)
 

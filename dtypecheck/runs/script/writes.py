@@ -126,7 +126,7 @@ class Writes:
 
     def _remove(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def remove(path: Any, **kwargs: Any) -> None:
-            if self.real(path):
+            if self.real(path) or kwargs.get("dir_fd") is not None:
                 real(path, **kwargs)
             elif self.files.pop(full(path), None) is None:
                 Path(os.fsdecode(path)).stat()
@@ -138,7 +138,7 @@ class Writes:
 
     def _rmdir(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def rmdir(path: Any, **kwargs: Any) -> None:
-            if self.real(path):
+            if self.real(path) or kwargs.get("dir_fd") is not None:
                 real(path, **kwargs)
             else:
                 self.folders.discard(full(path))
@@ -166,7 +166,7 @@ class Writes:
 
     def _stat(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def status(path: Any, *args: Any, **kwargs: Any) -> Any:
-            if isinstance(path, (str, bytes, os.PathLike)) and not self.free:
+            if isinstance(path, (str, bytes, os.PathLike)) and not self.free and kwargs.get("dir_fd") is None:
                 place = full(path)
                 if place in self.files:
                     return os.stat_result((stat.S_IFREG | 0o644, 0, 0, 1, 0, 0, len(self.files[place]), 0, 0, 0))
