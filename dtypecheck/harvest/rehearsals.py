@@ -1,4 +1,4 @@
-"""What rehearsals of all pipeline classes show, as `runs` and `crashes` of pipelines.toml: a scan then knows it without torch."""
+"""What rehearsals of all pipeline classes show, as `runs` and `crashes` of pipelines.toml: a scan knows it without torch."""
 
 from __future__ import annotations
 

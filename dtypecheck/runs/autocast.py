@@ -20,7 +20,7 @@ WIDE: Final = frozenset(_NAMES.split())
 _HALF: Final = (torch.float16, torch.bfloat16)
 
 
-class Widened(TorchFunctionMode):
+class Widened(TorchFunctionMode):  # type: ignore[misc]
     """Inside autocast: these functions see their half tensors as float32, unless they are told a dtype."""
 
     def __torch_function__(

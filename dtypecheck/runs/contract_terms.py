@@ -71,6 +71,12 @@ def _depthwise(wanted: bool, given: Given) -> bool:
     return wanted == (groups > 1 and groups == given["input"].shape[1] and not given["transposed"])
 
 
+def _resizes(wanted: bool, given: Given) -> bool:
+    """`resizes = true`: the picture comes out in another size; one that does not is copied without computing."""
+    size = given.get("output_size")
+    return wanted == (size is None or list(given["self"].shape[2:]) != list(size))
+
+
 _TERMS: Final[Mapping[str, Callable[[Any, Given], bool]]] = {
     "where": _where,
     "small": _small,
@@ -78,5 +84,6 @@ _TERMS: Final[Mapping[str, Callable[[Any, Given], bool]]] = {
     "dims": _dims,
     "indexed": _indexed,
     "backend": _backend,
+    "resizes": _resizes,
     "depthwise": _depthwise,
 }

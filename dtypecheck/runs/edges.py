@@ -15,7 +15,9 @@ from .origins import Origin
 from .world import World, filled
 
 KEEPS: Final = 16
-"""Elements up to which a floating tensor keeps its numbers inside a component: timesteps, scales, sigmas."""
+"""Elements up to which any floating tensor keeps its numbers inside a component: timesteps, scales, sigmas."""
+KNOWN: Final = 1 << 16
+"""The same for one whose numbers are the true ones, because no component had a part in it: masks, zeros, noise."""
 _FRAMEWORK: Final = (
     "torch.",
     "diffusers.models.modeling_utils",
@@ -87,12 +89,18 @@ def _into(value: Any, name: str, world: World) -> Any:
         if not value.is_floating_point():
             return value
         origins.through(value, name)
-        return value if value.numel() <= KEEPS else world.without_numbers(value)
+        return value if value.numel() <= (KNOWN if _true(value) else KEEPS) else world.without_numbers(value)
     if type(value) in (list, tuple):
         return type(value)(_into(item, name, world) for item in value)
     if type(value) is dict:
         return {key: _into(item, str(key), world) for key, item in value.items()}
     return value
+
+
+def _true(value: torch.Tensor) -> bool:
+    """Whether the numbers are those of a real run: only code and arguments made them."""
+    origin = origins.of(value)
+    return origin is not None and origin.kind in ("code", "argument") and not origin.after
 
 
 def _out(value: Any, origin: Origin, depth: int = 0) -> Any:

@@ -1,4 +1,4 @@
-"""From a model folder to the parts of its pipeline: phantoms of what holds weights, the rest as it is, stand-ins where it lacks."""
+"""From a model folder to the parts of its pipeline: phantoms of what holds weights, the rest as it is, stand-ins else."""
 
 from __future__ import annotations
 

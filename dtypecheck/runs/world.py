@@ -136,10 +136,20 @@ class World(TorchDispatchMode):  # type: ignore[misc]
         if func is torch.ops.aten._local_scalar_dense.default and not self.inside:
             return _zero(args[0])
         try:
-            return func(*args, **kwargs)
+            return _first_places(self._fake(func, args, kwargs))
         except (DataDependentOutputException, DynamicOutputShapeException) as fault:
             self.undecided = f"{func} needs numbers that a rehearsal does not have"
             raise Undecided(self.undecided) from fault
+
+    def _fake(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operator on fake tensors; one whose fake form knows fewer dtypes than the real one is asked in one that it knows."""
+        if func is _GROUPED and args[0].dtype is args[1].dtype and args[0].dtype is not torch.bfloat16:
+            narrow = (
+                value.to(torch.bfloat16) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+                for value in args
+            )
+            return func(*narrow, **kwargs).to(args[0].dtype)
+        return func(*args, **kwargs)
 
     def without_numbers(self, value: torch.Tensor) -> torch.Tensor:
         """A tensor of the same shape and dtype that holds none; origin kept."""
@@ -202,6 +212,19 @@ def roles(func: Any, args: tuple[Any, ...]) -> tuple[tuple[str, torch.Tensor], .
     return tuple((_ROLES.get(name, name), t) for name, t in given if isinstance(t, torch.Tensor) and t.is_floating_point())
 
 
+_GROUPED: Final = torch.ops.aten._grouped_mm.default
+
+
+def _first_places(result: Any) -> Any:
+    """Positions that a network chooses by numbers nobody has (topk, argmax) are the first ones: no dtype depends on them."""
+    if isinstance(result, (list, tuple)):
+        return type(result)(_first_places(item) for item in result)
+    if not isinstance(result, FakeTensor) or result.dtype not in _WHOLE or result.numel() > LARGE:
+        return result
+    return torch.zeros(result.shape, dtype=result.dtype)
+
+
+_WHOLE: Final = (torch.int64, torch.int32, torch.int16)
 _BY_INDEX: Final = frozenset({
     torch.ops.aten.index.Tensor,
     torch.ops.aten.index_put.default,
@@ -228,5 +251,5 @@ def _composite(func: Any) -> bool:
     found = _COMPOSITES.get(func)
     if found is None:
         has: Callable[..., bool] = torch._C._dispatch_has_kernel_for_dispatch_key
-        found = _COMPOSITES[func] = has(func.name(), "CompositeImplicitAutograd")
+        found = _COMPOSITES[func] = func.namespace != "prim" and has(func.name(), "CompositeImplicitAutograd")
     return found

@@ -23,7 +23,7 @@ DEVICES: Final = {"cpu", "cuda", "rocm", "mps", "xpu"}
 ROLES: Final = {"input", "weight", "bias", "mask", "query", "key", "value", "source", "destination"}
 ROW: Final = {"also", "kernels", "operator", "devices", "roles", "checks", "confirmed", "why", "source"}
 CHECK: Final = {"of", "fault", "true_division", "promotes_numbers", "says", "error", "confirmed"}
-TERMS: Final = {"where", "small", "large", "dims", "indexed", "backend", "depthwise"}
+TERMS: Final = {"where", "small", "large", "dims", "indexed", "backend", "depthwise", "resizes"}
 
 
 @pytest.fixture(scope="module")

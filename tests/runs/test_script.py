@@ -1,4 +1,4 @@
-"""A script is rehearsed as it would run: beside really running it on small pipelines, and on full-size ones that hold no numbers."""
+"""A script is rehearsed as it would run: beside really running it on small pipelines, and on full-size ones without numbers."""
 
 from __future__ import annotations
 
@@ -183,7 +183,8 @@ def real(place: Path) -> dict[str, Real]:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_a_rehearsal_ends_as_the_real_run_does(
-    name: str, place: Path, real: dict[str, Real], known: Knowledge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, place: Path, real: dict[str, Real], known: Knowledge, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(place)
     script = f"script{list(SMALL).index(name)}.py"
@@ -223,6 +224,37 @@ def test_the_crash_names_the_line_that_loaded_the_odd_one_out(
     assert run.pipeline is not None
     dtypes = {part.name: dtype.short for part in run.pipeline.components if (dtype := part.loads().dtype)}
     assert dtypes == {"text_encoder": "fp16", "text_encoder_2": "fp16", "unet": "fp16", "vae": "fp32"}
+
+
+def test_a_dtype_that_was_taken_from_a_component_is_followed_back_to_where_that_was_loaded(
+    place: Path, known: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latents are made in the dtype of the prompt's embeddings, the time embedding in that of the latents."""
+    monkeypatch.chdir(place)
+    script = f"script{list(SMALL).index('a text encoder loaded by itself')}.py"
+    run = rehearse_script(Path(script), (), known, "cpu", None, versions([]))
+    assert run.crash is not None
+    assert (run.crash.module, run.crash.script) == ("unet.time_embedding.linear_1", f"{script}:6")
+    brought = run.crash.operands[0]
+    assert (brought.dtype.short, brought.component, brought.where) == ("fp32", "text_encoder_2", f"{script}:4")
+
+
+@pytest.mark.parametrize(("dtype", "made"), [("state.dtype", "model"), ("torch.float16", "<module>() at serve.py:6")])
+def test_a_dtype_that_nobody_was_asked_for_is_the_doing_of_its_line(
+    dtype: str, made: str, place: Path, rehearsed: Rehearsed
+) -> None:
+    text = f"""
+        import torch
+        from transformers import CLIPTextModel
+        model = CLIPTextModel.from_pretrained("small", subfolder="text_encoder", dtype=torch.float16)
+        state = model(torch.ones(1, 5, dtype=torch.long)).last_hidden_state
+        print(state.dtype)
+        given = torch.ones(1, 3, dtype={dtype})
+        torch.nn.Linear(3, 3)(given)
+        """
+    run = rehearsed(text, device="cpu", models={"small": place / "sdxl"})
+    assert run.crash is not None
+    assert (run.crash.script, run.crash.operands[0].made) == ("serve.py:7", made)
 
 
 def test_a_crash_that_the_script_swallows_is_a_crash(place: Path, known: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,8 +363,8 @@ def test_a_folder_of_tempfile_is_a_real_one(rehearsed: Rehearsed) -> None:
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "x"), "w") as out:
                 out.write("1")
-            seen = subprocess.run([sys.executable, "-c", f"print(open({folder!r} + '/x').read())"], capture_output=True, text=True)
-            assert seen.stdout.strip() == "1"
+            command = [sys.executable, "-c", f"print(open({folder!r} + '/x').read())"]
+            assert subprocess.run(command, capture_output=True, text=True).stdout.strip() == "1"
         assert not os.path.exists(folder)
         """
     )

@@ -156,6 +156,7 @@ def table(found: list[Row]) -> str:
     agreed = [row for row in decided if row.agrees]
     crashes = [row for row in agreed if row.real == "crashes"]
     located = [row for row in crashes if row.same_module]
+    ran = sum(row.real == "runs" for row in counted)
     same_text = [row for row in crashes if row.real_says == row.said_says]
 
     def share(part: list[Row], whole: list[Row]) -> str:
@@ -163,7 +164,7 @@ def table(found: list[Row]) -> str:
 
     lines = [
         f"pipeline classes          {len({row.klass for row in counted})}",
-        f"real runs                 {len(counted)} ({sum(row.real == 'runs' for row in counted)} ran, {sum(row.real == 'crashes' for row in counted)} crashed)",
+        f"real runs                 {len(counted)} ({ran} ran, {len(counted) - ran} crashed)",
         f"failed without dtypes     {len(found) - len(counted)}",
         f"undecided                 {share([row for row in counted if row.said == 'unknown'], counted)}",
         f"agree, of the decided     {share(agreed, decided)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType
@@ -112,6 +113,10 @@ def _others(session: Session) -> dict[str, Callable[[ModuleType], None]]:
     def packing(module: ModuleType) -> None:
         session.changes.wrap(module.BitsAndBytesConfig, "post_init", _unpacked)
 
+    def downloads(module: ModuleType) -> None:
+        for name in ("hf_hub_download", "snapshot_download"):
+            session.changes.wrap(module, name, _download(session))
+
     def pictures(module: ModuleType) -> None:
         session.changes.wrap(module, "load_image", _picture(session))
 
@@ -122,6 +127,8 @@ def _others(session: Session) -> dict[str, Callable[[ModuleType], None]]:
         "transformers.generation.utils": generation,
         "transformers.pipelines": tasks,
         "peft.peft_model": peft,
+        "huggingface_hub.file_download": downloads,
+        "huggingface_hub._snapshot_download": downloads,
         "safetensors": tensors,
         "safetensors.torch": tensors,
         "transformers.utils.quantization_config": packing,
@@ -198,6 +205,23 @@ def _on_cpu(real: Loader) -> Loader:
         return real(file, *map(here, args), **{key: here(value) if key == "device" else value for key, value in kwargs.items()})
 
     return load
+
+
+def _download(session: Session) -> Loader:
+    """What a script fetches by itself is taken from the folders it was given, never from the network."""
+
+    def make(real: Loader) -> Loader:
+        def fetch(repo_id: str, filename: str = "", *args: Any, **kwargs: Any) -> Any:
+            if not session.script.owns(sys._getframe(1).f_code.co_filename):
+                return real(repo_id, *([filename] if filename else []), *args, **kwargs)
+            place = session.folder(repo_id, kwargs) / str(kwargs.get("subfolder") or "") / filename
+            if not place.exists():
+                raise FileNotFoundError(f"{filename} is not in the folder given for {repo_id}")
+            return str(place)
+
+        return fetch
+
+    return make
 
 
 def _unpacked(real: Loader) -> Loader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from .session import Loader, Session
 
 _CHAT: Final = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
+_WORDS: Final = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json", "bpe.codes", "vocab.bpe")
 _BARE: Final = (ANY_TOKENIZER, "TokenizersBackend", "PreTrainedTokenizerFast")
 
 
@@ -41,13 +43,11 @@ def stood_in(session: Session) -> Loader:
     def make(real: Loader) -> Loader:
         def from_pretrained(cls: type, *args: Any, **kwargs: Any) -> Any:
             name, rest = named(args, kwargs)
-            folder = session.folder(name, kwargs)
-            try:
-                with session.writes.freely():
+            folder, inner = session.folder(name, kwargs), str(kwargs.get("subfolder") or "")
+            if _has_words(cls, folder / inner):
+                with session.writes.freely(), contextlib.suppress(Exception):  # what the files cannot give is stood in for
                     return real(cls, str(folder), *rest, **_local(kwargs))
-            except Exception:  # noqa: BLE001 - what the files cannot give is stood in for
-                inner = str(kwargs.get("subfolder") or "")
-                return _stand_in(session, cls, folder, inner)
+            return _stand_in(session, cls, folder, inner)
 
         return from_pretrained
 
@@ -75,6 +75,13 @@ def _local(options: dict[str, Any]) -> dict[str, Any]:
     """The options without what only means something on the hub, and without leave to run a model's own code."""
     kept = {key: value for key, value in options.items() if key not in ("revision", "cache_dir", "force_download")}
     return kept | ({"trust_remote_code": False} if "trust_remote_code" in kept else {})
+
+
+def _has_words(cls: type, place: Path) -> bool:
+    """False for a tokenizer without a vocabulary beside it, of which transformers makes one that knows no word."""
+    if "Tokenizer" not in cls.__name__ or not getattr(cls, "vocab_files_names", True):
+        return True
+    return any(file.name in _WORDS or file.suffix in (".model", ".tiktoken", ".spm") for file in place.glob("*"))
 
 
 def _stand_in(session: Session, cls: type, folder: Path, subfolder: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..device import pretended
+from ..lent import Lent
 from ..pretend import autocast_here, numbered, replaceable
 from .changes import on_import
 from .machine import imagine
@@ -31,6 +32,7 @@ def staged(session: Session) -> Iterator[None]:
         for context in (_restored(), _offline(), _hushed(), replaceable(), numbered(), autocast_here(kind)):
             stack.enter_context(context)
         stack.enter_context(pretended(kind, session.world, capability))
+        stack.enter_context(Lent(session.world))
         changes = stack.enter_context(session.changes)  # undone before what it was laid over
         imagine(session, capability)
         changes.wrap(torch.nn.Module, "_apply", _watched(session))
