@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import scan
+    from .api import rehearse, scan
     from .report import Report
 
-__all__ = ["Report", "__version__", "scan"]
+__all__ = ["Report", "__version__", "rehearse", "scan"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`scan` and `Report`, imported when they are first used, so that `dtypecheck --version` stays instant."""
-    if name == "scan":
-        from .api import scan
+    """`scan`, `rehearse` and `Report`, imported when they are first used, so that `dtypecheck --version` stays instant."""
+    if name in ("scan", "rehearse"):
+        from . import api
 
-        return scan
+        return getattr(api, name)
     if name == "Report":
         from .report import Report
 

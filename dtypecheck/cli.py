@@ -27,7 +27,7 @@ GUIDE = """\
 black image or a crash?       dtypecheck explain "mat1 and mat2 must have the same dtype"   (rules: dtypecheck explain)
 curious about a model?        dtypecheck scan MODEL
 which dtype will it have?     dtypecheck scan MODEL --dtype float16 --variant fp16
-will it run on that GPU?      dtypecheck scan MODEL --dtype bfloat16 --device t4
+will it crash on that GPU?    dtypecheck rehearse MODEL --dtype bfloat16 --device t4   (or your script.py)
 """
 
 

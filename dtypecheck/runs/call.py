@@ -14,6 +14,7 @@ import torch
 from ..subjects.shown import Crash, Operand, Outcome
 from . import edges, origins
 from .device import pretended
+from .lent import Lent
 from .modules import dtype_of
 from .origins import Origin
 from .pretend import autocast_here, eager, numbered, quiet, replaceable
@@ -56,6 +57,7 @@ def run(
             eager(),
             torch.no_grad(),
             pretended(device, world, capability),
+            Lent(world),
         ):
             stack.enter_context(context)
         try:
@@ -93,7 +95,7 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
 def _operand(role: str, tensor: torch.Tensor, world: World) -> Operand:
     """One tensor of the crash. What code made of a component's output, in the dtype that this has, is the component's."""
     origin = origins.of(tensor)
-    if origin and origin.kind == "code" and origin.after and world.dtypes.get(origin.after) is dtype_of(tensor):
+    if origin and origin.kind != "parameter" and origin.after and world.dtypes.get(origin.after) is dtype_of(tensor):
         origin = Origin("component", origin.after, origin.through, origin.where)
     return Operand(role, dtype_of(tensor), str(origin or ""), origin.component if origin else "", origin.where if origin else "")
 

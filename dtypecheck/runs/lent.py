@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable, Mapping
-from types import FrameType
+from functools import lru_cache
+from itertools import islice
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import torch
@@ -14,19 +17,20 @@ from . import origins
 from .origins import Origin
 from .world import World
 
-_ASKED: Final = torch.Tensor.dtype.__get__  # type: ignore[attr-defined]
+_ASKED: Final = torch.Tensor.dtype.__get__
 
 
 class Lent(TorchFunctionMode):  # type: ignore[misc]
     """Watches who is asked for a dtype, and marks what is then made in it and nobody else brought.
 
-    Inside a component only the same function counts; between components a function that is called with the dtype too.
+    That is so where the answer goes into the very call that makes the tensor, or into a name. Inside a component only the
+    function that asked counts; between components a function that is called from there too.
     """
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
-        self._asked: dict[torch.dtype, tuple[int, Origin]] = {}
+        self._asked: dict[torch.dtype, tuple[int, int, Origin]] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -37,24 +41,41 @@ class Lent(TorchFunctionMode):  # type: ignore[misc]
         if func == _ASKED:
             origin = origins.of(args[0])
             if origin is not None and origin.kind != "code":
-                self._asked[result] = id(sys._getframe(1)), origin
+                frame = sys._getframe(1)
+                line = 0 if _named(frame.f_code, frame.f_lasti) else frame.f_lineno
+                self._asked[result] = id(frame), line, origin
             return result
         if isinstance(result, torch.Tensor) and result.dtype in self._asked and result.dtype in _given(args, kwargs):
             found = origins.of(result)
-            asked, origin = self._asked[result.dtype]
-            if (found is None or found.kind == "code") and self._active(asked, sys._getframe(1)):
+            asked, line, origin = self._asked[result.dtype]
+            if (found is None or found.kind == "code") and self._active(asked, line, sys._getframe(1)):
                 origins.mark(result, origin)
         return result
 
-    def _active(self, asked: int, frame: FrameType | None) -> bool:
-        """True while the function that asked runs."""
-        if self.world.inside:
-            return id(frame) == asked
+    def _active(self, asked: int, line: int, frame: FrameType | None) -> bool:
+        """True while the function that asked runs, and its answer is in use. line: where it asked, 0 for a name."""
         while frame is not None:
             if id(frame) == asked:
-                return True
+                begin, end = _span(frame.f_code, frame.f_lasti)
+                return not line or begin <= line <= end
+            if self.world.inside:
+                return False
             frame = frame.f_back
         return False
+
+
+@lru_cache(maxsize=4096)
+def _named(code: CodeType, at: int) -> bool:
+    """True when the value that an instruction gives is put into a name: `dtype = x.dtype`."""
+    after = next((step for step in dis.get_instructions(code) if step.offset > at and step.opname != "CACHE"), None)
+    return after is not None and after.opname.startswith("STORE_")
+
+
+@lru_cache(maxsize=4096)
+def _span(code: CodeType, at: int) -> tuple[int, int]:
+    """First and last line of the expression that an instruction is of."""
+    begin, end, *_ = next(islice(code.co_positions(), at // 2, None), (None, None))
+    return begin or 0, end or 0
 
 
 def _given(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> list[Any]:

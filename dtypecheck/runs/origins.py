@@ -28,8 +28,8 @@ class Origin:
     """What made a tensor. kind: "parameter", "component", "argument", "code".
 
     name: the parameter's path, the component, the argument, or the function whose line made it. through: the name by which
-    a component was given it. where: the library's or user's line that made it or last changed its dtype. after: the last
-    component whose output had any part in it.
+    a component was given it. where: the line that made it, or cast it if one did. after: the last component whose output
+    had any part in it.
     """
 
     kind: str
@@ -76,11 +76,9 @@ def hand_on(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> None:
         same = [t for t in floats if t.dtype == out.dtype]
         makers = [o for t in same or floats if (o := of(t)) is not None]
         chosen = min(makers, key=_rank, default=None)
-        if chosen is None:
+        if chosen is None or (floats and not same and chosen.kind != "parameter"):
             frame = sys._getframe(2)
             chosen = Origin("code", function(frame), where=line(frame))
-        elif not same and floats:
-            chosen = replace(chosen, where=line(sys._getframe(2)))
         after = next((o.name for t in floats if (o := of(t)) is not None and o.kind == "component"), "")
         after = after or next((o.after for t in floats if (o := of(t)) is not None and o.after), "")
         mark(out, replace(chosen, after=after) if after != chosen.after else chosen)

@@ -239,7 +239,7 @@ def test_a_dtype_that_was_taken_from_a_component_is_followed_back_to_where_that_
     assert (brought.dtype.short, brought.component, brought.where) == ("fp32", "text_encoder_2", f"{script}:4")
 
 
-@pytest.mark.parametrize(("dtype", "made"), [("state.dtype", "model"), ("torch.float16", "<module>() at serve.py:6")])
+@pytest.mark.parametrize(("dtype", "made"), [("state.dtype", "text_encoder"), ("torch.float16", "<module>() at serve.py:6")])
 def test_a_dtype_that_nobody_was_asked_for_is_the_doing_of_its_line(
     dtype: str, made: str, place: Path, rehearsed: Rehearsed
 ) -> None:
@@ -266,6 +266,27 @@ def test_a_crash_that_the_script_swallows_is_a_crash(place: Path, known: Knowled
     assert run.verdict == "crashes"
     assert run.crash is not None
     assert (run.crash.module, run.crash.script) == ("vae.post_quant_conv", f"swallows.py:{len(body) + 1}")
+
+
+FRESH = """
+import sys
+from pathlib import Path
+from dtypecheck.knowledge import Knowledge
+from dtypecheck.runs.script import rehearse_script
+assert not {"diffusers", "transformers"} & set(sys.modules)
+run = rehearse_script(Path(sys.argv[1]), (), Knowledge(), "cpu")
+print(run.verdict, run.crash and run.crash.module)
+"""
+
+
+def test_libraries_that_the_script_is_the_first_to_import_are_rehearsed_the_same(place: Path, real: dict[str, Real]) -> None:
+    name = "a float32 VAE behind a half U-Net"
+    script = f"script{list(SMALL).index(name)}.py"
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, script], cwd=place, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{real[name].said}crashes vae.post_quant_conv\n", done.stderr
 
 
 # As `python script.py` would run it
@@ -353,6 +374,26 @@ def test_what_a_script_writes_is_listed_and_can_be_read_but_is_not_there(rehears
     assert run.written == (
         "out/", "out/deep/", "more/", "out/deep/cat.png", "more/note.txt", "numbers.npy", "state.pt", "figures.npy",
     )  # fmt: skip
+    assert [entry.name for entry in tmp_path.iterdir()] == ["serve.py"]
+
+
+def test_what_libraries_write_is_listed_too(cases: Path, rehearsed: Rehearsed, tmp_path: Path) -> None:
+    text = """
+        import torch
+        from diffusers import AutoencoderKL, EulerDiscreteScheduler
+        from diffusers.utils import export_to_gif, export_to_video, load_image
+        from safetensors.torch import save_file
+        picture = load_image("https://example.com/pictures/cat.png")
+        assert export_to_video([picture], "out.mp4", fps=8) == "out.mp4"
+        export_to_gif([picture], "out.gif")
+        save_file({"a": torch.zeros(2)}, "a.safetensors")
+        AutoencoderKL.from_pretrained("sdxl", subfolder="vae").save_pretrained("vae")
+        EulerDiscreteScheduler().save_pretrained("steps")
+        """
+    run = rehearsed(text, models={"sdxl": cases / "sdxl"})
+    assert (run.verdict, run.reason) == ("runs", "")
+    assert run.written == ("out.mp4", "out.gif", "a.safetensors", "vae/", "steps/")
+    assert "cat.png: a picture of our own, nothing is fetched" in run.substituted
     assert [entry.name for entry in tmp_path.iterdir()] == ["serve.py"]
 
 

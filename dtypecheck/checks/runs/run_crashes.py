@@ -94,12 +94,25 @@ def _fix(run: Run, known: Knowledge) -> Fix | None:
     if good:
         best = next((tried for tried in good if tried.safe), good[0])
         return Fix(_title(best, run.pipeline) + (f" ({best.note})" if best.note else ""), verified=True)
+    if run.script and (cast := _cast(run)):
+        return cast
     pipeline = run.pipeline
     if run.remedies or pipeline is None or not pipeline.components:
         return None
     now = {component.loads().dtype for component in pipeline.components}
     dtype = next((dtype for dtype in (usual(pipeline, known), F32) if dtype and now != {dtype}), None)
     return Fix(f"load all of it in {dtype.short}: {call(pipeline, dtype)}") if dtype else None
+
+
+def _cast(run: Run) -> Fix | None:
+    """The cast after loading that a script would have to leave out: of a part that has another dtype than it was loaded in."""
+    for operand in run.crash.operands if run.crash else ():
+        part = named(run, operand.component)
+        loaded = part.loads().dtype if part else None
+        if part and loaded and loaded is not operand.dtype and loaded.is_half != operand.dtype.is_half:
+            line = f" at {operand.where}" if operand.where else ""
+            return Fix(f"leave {part.name} in {loaded.short} as it was loaded: its cast to {operand.dtype.short}{line} breaks the call")
+    return None
 
 
 def _title(tried: Tried, pipeline: Pipeline | None) -> str:

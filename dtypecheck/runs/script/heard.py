@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from ...subjects import Component, Request
 from ...subjects.shown import Event
 from ..modules import Modules, dtype_of
 
+_TABLE: Final = re.compile(r"(inv_freq|freqs\w*|rope\w*|rotary\w*)$")
 _CONVOLUTIONS: Final = (torch.nn.Conv2d, torch.nn.Conv3d)
 
 
@@ -33,12 +35,15 @@ class Part:
     loaded: bool = False
     """True for a part with a `from_pretrained` of its own, not one of a whole pipeline."""
     lost: dict[str, DType] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
+    """Its tables of positions that were loaded in float32."""
 
 
 class Heard(Modules):
     """The stack of running modules, which looks at each component when it begins to run.
 
-    fault: the first exception that came out of a component since the last pipeline call began.
+    fault: the first exception that came out of a component since the last pipeline call began. mains: by component, the dtype
+    that most of it had when it last began to run.
     """
 
     def __init__(self, known: Knowledge, request: Request, halves: dict[str, DType], line: Callable[[], str]) -> None:
@@ -49,6 +54,7 @@ class Heard(Modules):
         self.line = line
         self.parts: dict[str, Part] = {}
         self.fault: BaseException | None = None
+        self.mains: dict[str, DType] = {}
         self._events: dict[tuple[str, str], Event] = {}
         self._convolutions: dict[str, torch.nn.Module] = {}
 
@@ -61,6 +67,8 @@ class Heard(Modules):
                 self._convolutions[full] = module
         self.parts[part.name] = part
         part.looked = False
+        buffers = part.module.named_buffers()
+        part.tables |= {path for path, buffer in buffers if _TABLE.search(path) and buffer.dtype is torch.float32}
 
     def enter(self, path: str) -> None:
         """A module or component method begins."""
@@ -100,10 +108,15 @@ class Heard(Modules):
                 dtype = dtype_of(tensor)
                 counts[dtype] = counts.get(dtype, 0) + tensor.numel()
         main = max(counts, key=lambda dtype: counts[dtype], default=F32)
+        self.mains[part.name] = main
         self.halves.pop(part.name, None)
         if main.is_half:
             self.halves[part.name] = main
         part.lost = {}
+        for path, buffer in part.module.named_buffers():
+            if path in part.tables and buffer.dtype is not torch.float32:
+                owner = f"{part.name}.{path}".rpartition(".")[0]
+                self._note(Event("rotary", owner, path.rpartition(".")[2], (F32,), dtype_of(buffer), by=part.cast or part.line))
         names = keep_list(part.record, main, self.request, self.known) if part.record and main.is_half else ()
         if not names or part.record is None:
             return

@@ -26,7 +26,7 @@ _OPTIONS: Final = frozenset(
         "use_flash_attention_2",
     }
 )  # fmt: skip
-"""What `from_pretrained` of a transformers model keeps for itself; the rest goes into its config."""
+"""What `from_pretrained` keeps for itself; the rest goes into a model's config, or to a pipeline's class."""
 
 
 def named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
@@ -64,7 +64,7 @@ def pipeline(session: Session, cls: type, found: Pipeline, root: Path, request: 
     """A pipeline of phantoms. root: the folder with its configs. options: those of the call, passed components among them."""
     kind = klass("diffusers", found.klass or "") if cls.__name__ == "DiffusionPipeline" else cls
     takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
-    given = {key: value for key, value in options.items() if key in takes and key not in asked_for(kind)}
+    given = {key: value for key, value in options.items() if key in takes and key not in _OPTIONS}
     own = tuple(part for part in found.components if part.name not in given and part.name in takes)
     planned = session.planned(replace(found, klass=kind.__name__, components=own), request)
     if options.get("quantization_config") is not None:
@@ -80,11 +80,6 @@ def pipeline(session: Session, cls: type, found: Pipeline, root: Path, request: 
         session.adopt(name, module, roles.get(name, ""))
     session.pipelines.append(_with_given(session, planned, parts.given, roles))
     return parts.kind(**parts.given)
-
-
-def asked_for(kind: type) -> tuple[str, ...]:
-    """Names that are options of from_pretrained, whatever a pipeline's own __init__ takes."""
-    return ("torch_dtype", "dtype", "variant", "revision", "cache_dir")
 
 
 def _with_given(session: Session, planned: Pipeline, given: Mapping[str, Any], roles: Mapping[str, str]) -> Pipeline:

@@ -33,6 +33,7 @@ def judged(session: Session, fault: Exception) -> call.Outcomes:
         )
         return call.Outcomes("unknown", reason=reason)
     roles = {part.name: part.role for part in session.parts.values()}
+    session.world.dtypes = session.heard.mains
     found = call.stopped(fault, roles, session.world)
     if found.crash is not None:
         return replace(found, crash=_crash(session, found.crash, line))
