@@ -14,8 +14,8 @@ from .knowledge import Knowledge, folder
 from .loading import plan
 from .read.layout import Reader
 from .report import Report
-from .request import WrongUse, check_names, make
-from .subjects import Pipeline, Problem
+from .request import NothingThere, WrongUse, check_names, make
+from .subjects import Pipeline
 from .subjects.shown import Run, Tried
 
 
@@ -84,7 +84,7 @@ def rehearse(
     known = Knowledge((folder(), *rules_dirs))
     target = _targets([Path(path)])[0]
     request = make(dtype, variant, device, (), known, Path.cwd())
-    pipeline, problems = _one(target, known)
+    pipeline = _one(target, known)
     planned = plan(pipeline, asked_of(pipeline, request), known)
     check_names(request, [component.name for component in planned.components])
     where = request.device or "cuda"
@@ -92,7 +92,7 @@ def rehearse(
     found = report_runs(
         [run] if run else [], known, planned.request, target.as_posix(), {planned.path: tried} if tried else None, (planned,)
     )
-    return replace(found, findings=(*stopping(planned, problems, known), *found.findings), request=planned.request)
+    return replace(found, findings=(*stopping(planned, known), *found.findings), request=planned.request)
 
 
 def rehearse_script(
@@ -148,18 +148,22 @@ def _rehearsed(
         raise WrongUse(str(fault)) from None
 
 
-def _one(target: Path, known: Knowledge) -> tuple[Pipeline, tuple[Problem, ...]]:
-    """What there is to rehearse in a folder: its pipeline, else its only model. errors: WrongUse where nothing or too much is."""
-    readings = [reading for reading in Reader(place(target), known).readings() if reading.pipeline]
-    whole = [reading for reading in readings if reading.pipeline and reading.pipeline.kind == "pipeline"]
-    for chosen in (whole, [reading for reading in readings if reading.pipeline and reading.pipeline.kind != "adapter"]):
-        at_root = [reading for reading in chosen if reading.pipeline and reading.pipeline.path in ("", ".")]
-        if len(found := at_root if len(at_root) == 1 else chosen) == 1 and found[0].pipeline:
-            return found[0].pipeline, found[0].problems
-        if chosen:
-            names = ", ".join(sorted(reading.pipeline.path for reading in chosen if reading.pipeline)[:6])
-            raise WrongUse(f"{target}: a rehearsal is of one pipeline, and there are {len(chosen)}: {names}")
-    raise WrongUse(f"{target}: there is no pipeline and no model in it")
+def _one(target: Path, known: Knowledge) -> Pipeline:
+    """What there is to rehearse in a folder: its pipeline, else its only model.
+
+    errors: WrongUse where there is more than one, NothingThere where there is none.
+    """
+    read = [reading.pipeline for reading in Reader(place(target), known).readings()]
+    found = [pipeline for pipeline in read if pipeline and pipeline.kind != "adapter"]
+    chosen = [pipeline for pipeline in found if pipeline.kind == "pipeline"] or found
+    at_root = [pipeline for pipeline in chosen if pipeline.path in ("", ".")]
+    chosen = at_root if len(at_root) == 1 else chosen
+    if len(chosen) > 1:
+        names = ", ".join(sorted(pipeline.path for pipeline in chosen)[:6])
+        raise WrongUse(f"{target}: a rehearsal is of one pipeline, and there are {len(chosen)}: {names}")
+    if not chosen:
+        raise NothingThere(f"{target}: there is no pipeline and no model in it")
+    return chosen[0]
 
 
 def _targets(paths: Sequence[Path]) -> list[Path]:

@@ -17,11 +17,11 @@ import click
 from . import __version__
 from .config import FAIL_ON, BadSettings, Settings, find, read
 from .knowledge import BadRow
-from .policy import FOUND, MISUSED, UnknownRule, choose, exit_code, rehearsal_code, suppress
+from .policy import FOUND, MISUSED, NOTHING, UnknownRule, choose, exit_code, rehearsal_code, suppress
 from .render import FORMATS, renderer
 from .render.options import Look
 from .report import Report
-from .request import WrongUse
+from .request import NothingThere, WrongUse
 
 GUIDE = """\
 black image or a crash?       dtypecheck explain "mat1 and mat2 must have the same dtype"   (rules: dtypecheck explain)
@@ -362,6 +362,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (WrongUse, BadSettings, UnknownRule, BadRow) as fault:
         click.echo(f"dtypecheck: {fault}", err=True)
         sys.exit(MISUSED)
+    except NothingThere as fault:
+        click.echo(f"dtypecheck: {fault}", err=True)
+        sys.exit(NOTHING)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FOUND)

@@ -129,10 +129,9 @@ def _adapters(adapters: Iterable[Files], known: Knowledge) -> tuple[tuple[Compon
     return tuple(components), findings
 
 
-def stopping(pipeline: Pipeline, problems: Iterable[Problem], known: Knowledge) -> tuple[Finding, ...]:
-    """What keeps a planned pipeline from being loaded at all: the errors of its files, and load-fails."""
-    found = judge(pipeline, problems, known)
-    stops = [finding for finding in found if finding.severity == "error" and finding.code.startswith(("DT0", LoadFails.code))]
+def stopping(pipeline: Pipeline, known: Knowledge) -> tuple[Finding, ...]:
+    """What keeps a planned pipeline from being loaded under its request; what its weights lack is no matter of a rehearsal."""
+    stops = [finding for finding in judge(pipeline, (), known) if finding.code == LoadFails.code]
     return tuple(sorted(fingerprinted(stops), key=lambda finding: finding.key))
 
 

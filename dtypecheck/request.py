@@ -23,6 +23,10 @@ class WrongUse(ValueError):
     """A value that was typed and means nothing; the text names the nearest one that does."""
 
 
+class NothingThere(ValueError):
+    """A place in which there is nothing to look at."""
+
+
 def make(
     dtype: str | None,
     variant: str | None,

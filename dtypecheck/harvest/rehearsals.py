@@ -129,7 +129,7 @@ def joined(old: Row, new: Row) -> Row:
 
 
 def written(text: str, rows: Mapping[str, Row]) -> str:
-    """The text of pipelines.toml with the rows in it. Classes that the file does not have are left to the reading of the source."""
+    """The text of pipelines.toml with the rows in it."""
     return merge(text, rows, lambda row: not row.get("by_hand") or "runs" in row, joined)
 
 

@@ -59,9 +59,10 @@ def parts(
                 found.substituted.append(f"{part.name}: left out, it looks at finished pictures")
                 continue
             part, library = _known_class(part, library, pipeline.klass, known, found)
-            found.given[part.name] = build(loadable(part, pipeline), library, pipeline.request, known, world)
+            ready = loadable(part, pipeline)
+            found.given[part.name] = build(ready, library, pipeline.request, known, world)
             if part.quantised:
-                found.substituted.append(f"{part.name}: its packed weights, by plain ones in {_short(part)}")
+                found.substituted.append(unpacked(ready))
         except CannotBuild as fault:
             if part.name not in optional:
                 raise
@@ -98,8 +99,9 @@ def loadable(part: Component, pipeline: Pipeline) -> Component:
     return planned
 
 
-def _short(part: Component) -> str:
-    return (part.loads().dtype or F32).short
+def unpacked(part: Component) -> str:
+    """What is said of a planned component whose weights are packed."""
+    return f"{part.label}: its packed weights, by plain ones in {(part.loads().dtype or F32).short}"
 
 
 def _is_entry(value: object) -> bool:

@@ -90,6 +90,8 @@ def instance(kind: type, config: Mapping[str, Any], label: str, dtype: DType) ->
 def clothe(name: str, module: torch.nn.Module, part: Component, request: Request, known: Knowledge, world: World) -> None:
     """Give every parameter, and every buffer that is saved, the dtype of the load plan, and take the numbers away."""
     stored = {tensor.key: tensor.dtype for _, tensor in chosen.tensors()} if (chosen := part.loads().chosen) else {}
+    if part.quantised:
+        stored = {key: dtype for key, dtype in stored.items() if dtype.is_wide}
     saved = set(module.state_dict(keep_vars=True))
     renewed: dict[int, torch.nn.Parameter] = {}
     for path, owner in module.named_modules():
@@ -102,7 +104,7 @@ def clothe(name: str, module: torch.nn.Module, part: Component, request: Request
                 if dtype.is_floating_point:
                     dtype = to_torch(parameter_dtype(part, full, stored.get(full, F32), request, known))
                 new = world.parameter(parameter, dtype)
-                origins.mark(new, Origin("parameter", f"{name}.{full}"))
+                origins.mark(new, Origin("parameter", f"{name}.{full}".strip(".")))
                 renewed[id(parameter)] = new
             owner._parameters[key] = renewed[id(parameter)]
         for key, buffer in list(owner._buffers.items()):
@@ -112,7 +114,7 @@ def clothe(name: str, module: torch.nn.Module, part: Component, request: Request
             if full in saved:
                 buffer = buffer.to(to_torch(parameter_dtype(part, full, stored.get(full, F32), request, known)))
                 owner._buffers[key] = buffer
-            origins.mark(buffer, Origin("parameter", f"{name}.{full}"))
+            origins.mark(buffer, Origin("parameter", f"{name}.{full}".strip(".")))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 
 from ..dtypes import DType
 from ..knowledge import Knowledge
-from ..subjects import Pipeline
+from ..subjects import Component, Pipeline
 from ..subjects.shown import Run
 from . import call, folder, inputs
 from .contracts import Contracts
@@ -65,7 +65,9 @@ def rehearse(
             else:
                 _set_model(stage, pipeline, known)
     except CannotBuild as fault:
-        return _run(pipeline, device, stage, call.Outcomes("unknown", reason=str(fault), where=str(fault).partition(":")[0]))
+        named, colon, _ = str(fault).partition(":")
+        where = named if colon and " " not in named else ""
+        return _run(pipeline, device, stage, call.Outcomes("unknown", reason=str(fault), where=where))
     assert stage.perform is not None  # noqa: S101 - both ways above set it
     call.guard(stage.parts, stage.world)
     outcome = call.run(stage.perform, stage.parts, stage.roles, stage.world, int(known.row("devices", device).get("sm", 90)))
@@ -100,7 +102,7 @@ def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: 
     if hasattr(made, "set_progress_bar_config"):
         made.set_progress_bar_config(disable=True)
     stage.parts = dict(folder.modules(getattr(made, "components", found.given)))
-    stage.weights = {name: weight_bytes(module) for name, module in stage.parts.items()}
+    stage.weights = _weights(stage.parts, pipeline)
     check_arguments(made, given)
 
     def perform() -> object:
@@ -111,12 +113,23 @@ def _set_pipeline(stage: Stage, pipeline: Pipeline, found: folder.Parts, known: 
     stage.perform = perform
 
 
+def _weights(parts: Mapping[str, Any], pipeline: Pipeline) -> dict[str, int]:
+    """Bytes of each component: of the phantom's parameters, of a packed one as it is stored."""
+    return {name: _bytes(module, pipeline.named(name)) for name, module in parts.items()}
+
+
+def _bytes(module: torch.nn.Module, part: Component | None) -> int:
+    packed = part.loads().packed if part else None
+    return weight_bytes(module) if packed is None else packed
+
+
 def check_arguments(made: Any, given: Mapping[str, Any]) -> None:
-    """errors: WrongCall when a given argument is none of the call's."""
+    """errors: WrongCall when a given argument is none of the call's; of one that swallows any, when it is nearly one."""
     takes = inspect.signature(made.__call__).parameters
+    loose = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
     for name in given:
-        if name not in takes and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
-            near = get_close_matches(name, takes, n=1, cutoff=0.4)
+        near = get_close_matches(name, takes, n=1, cutoff=0.8 if loose else 0.4)
+        if name not in takes and (near or not loose):
             raise WrongCall(f"{type(made).__name__} takes no {name!r}" + (f"; the nearest is {near[0]}" if near else ""))
 
 
@@ -136,16 +149,18 @@ def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
     """A lone transformers folder: one forward, and two tokens where the class can generate."""
     part = next(iter(pipeline.components), None)
     if part is None or pipeline.kind not in ("model", "component"):
-        raise CannotBuild(f"a {pipeline.kind} is no pipeline: there is nothing to call")
+        raise CannotBuild("a single file holds no configs: rehearse a folder that it was made of, or is loaded with")
     library = "transformers" if part.family == "transformers" else "diffusers"
     if library == "diffusers":
         raise CannotBuild(f"{part.label}: a component without its pipeline has nobody who calls it")
     name = part.name or "model"
-    module = build(folder.loadable(part, pipeline), library, pipeline.request, known, stage.world)
+    ready = folder.loadable(part, pipeline)
+    module = build(ready, library, pipeline.request, known, stage.world)
+    stage.substituted = [folder.unpacked(ready)] if part.quantised else []
     stage.parts = {name: module}
     stage.called = "one forward"
     stage.roles = {name: "model"}
-    stage.weights = {name: weight_bytes(module)}
+    stage.weights = _weights(stage.parts, pipeline) if part.name else {name: _bytes(module, part)}
 
     def perform() -> object:
         arguments = model_inputs(module)

@@ -112,7 +112,8 @@ class World(TorchDispatchMode):  # type: ignore[misc]
             if not any(words in str(fault) for words in _ABSENT) or self.contracts.device == "cpu":
                 raise
             with self.fake:
-                return filled(func(*args, **kwargs))
+                made = func(*args, **kwargs)
+            return filled(made)
 
     def _of_operators(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor]) -> Any:
         """An operator that is given functions, flex_attention among them: only its shapes can be had."""

@@ -170,8 +170,9 @@ def test_a_tensor_is_known_inside_by_the_name_it_came_in_by() -> None:
 
 def test_outputs_are_zeros_of_the_component_with_shape_and_dtype() -> None:
     probe, world = guarded(Probe())
+    latents = torch.ones(4, 8, dtype=torch.bfloat16)
     with world:
-        out = probe(torch.ones(4, 8, dtype=torch.bfloat16))
+        out = probe(latents)
     assert not isinstance(out, FakeTensor)
     assert (out.shape, out.dtype, out.abs().sum().item()) == ((4, 8), torch.bfloat16, 0.0)
     assert origins.of(out) == Origin("component", "unet")
@@ -179,8 +180,9 @@ def test_outputs_are_zeros_of_the_component_with_shape_and_dtype() -> None:
 
 def test_records_and_tables_are_looked_into_on_the_way_out() -> None:
     probe, world = guarded(Probe())
+    latents = torch.ones(64)
     with world:
-        answer, table = probe.answer(torch.ones(64)), probe.table(torch.ones(64))
+        answer, table = probe.answer(latents), probe.table(latents)
     assert answer.name == "kept"
     assert table["none"] is None
     assert table["list"][1] == 3

@@ -113,16 +113,24 @@ def test_what_nobody_made_is_the_line_of_code_that_made_it(world: World) -> None
     assert str(origin).startswith(f"{origin.name}() at ")
 
 
-def test_a_cast_keeps_the_maker_and_says_the_line_that_cast(world: World) -> None:
+def test_a_cast_is_the_line_that_cast_and_remembers_whose_output_it_was(world: World) -> None:
+    embeds = made(COMPONENT, F16)
     with world:
-        embeds = made(COMPONENT, F16)
         wide = embeds.to(F32)
         there = line() - 1
         result = wide * 2
     origin = origins.of(result)
     assert origin is not None
-    assert (origin.kind, origin.name) == ("component", "text_encoder")
+    assert (origin.kind, origin.after) == ("code", "text_encoder")
     assert origin.where.endswith(f"{Path(__file__).name}:{there}")
+
+
+def test_a_weight_that_is_cast_stays_the_weight(world: World) -> None:
+    with world:
+        wide = made(PARAMETER, F16).to(F32)
+    origin = origins.of(wide)
+    assert origin is not None
+    assert (origin.kind, origin.name, origin.after) == ("parameter", "unet.conv_in.weight", "")
 
 
 def test_a_cast_to_the_dtype_it_has_changes_nothing(world: World) -> None:

@@ -111,7 +111,9 @@ def _cast(run: Run) -> Fix | None:
         loaded = part.loads().dtype if part else None
         if part and loaded and loaded is not operand.dtype and loaded.is_half != operand.dtype.is_half:
             line = f" at {operand.where}" if operand.where else ""
-            return Fix(f"leave {part.name} in {loaded.short} as it was loaded: its cast to {operand.dtype.short}{line} breaks the call")
+            return Fix(
+                f"leave {part.name} in {loaded.short} as it was loaded: its cast to {operand.dtype.short}{line} breaks the call"
+            )
     return None
 
 
