@@ -67,15 +67,19 @@ def report_runs(
     """
     matrix = matrix or {}
     given, kept, seen = tuple(ran), dict[str, Pipeline](), Counter[str]()
+    asked: dict[str, Mapping[DType, Mapping[str, Asked]]] = {}
+    sound: dict[str, frozenset[DType]] = {}
     for pipeline in (*(run.pipeline for run in given), *pipelines):
         if pipeline is not None and pipeline.path not in kept:
             kept[pipeline.path] = pipeline.light()
             seen += _seen(pipeline)
+            asked[pipeline.path] = _asked(pipeline, known)
+            sound[pipeline.path] = frozenset(dtype for dtype in asked[pipeline.path] if runs(pipeline, {"": dtype}, known))
     seen["rehearsals"] = sum(run.how == "rehearsed" for run in given) + sum(map(len, matrix.values()))
     findings = fingerprinted([finding for run in given for finding in judge_run(run, known)])
     found = tuple(sorted(findings, key=lambda finding: finding.key))
     runs_of = tuple(replace(run, pipeline=run.pipeline and kept[run.pipeline.path]) for run in given)
-    return Report(found, tuple(kept.values()), +seen, request, label=label, runs=runs_of, matrix=matrix)
+    return Report(found, tuple(kept.values()), +seen, request, asked, label, sound, runs_of, matrix)
 
 
 def _about(finding: Finding, pipeline: Pipeline | None, component: Component | None) -> Finding:

@@ -16,7 +16,7 @@ from ..subjects import Component, Pipeline
 from ..subjects.shown import Run
 from .options import Look, Out
 from .terminal_runs import MARKS, OUTCOMES, STYLES, show_matrix, show_run
-from .words import clean, heading, loads_as, plural, size, stored
+from .words import clean, heading, loads_as, plural, requests, size, stored
 from .words_runs import of_matrix, of_run, verdicts
 
 GIVES_WAY = ("class", "stored")
@@ -103,8 +103,8 @@ def _table(console: Console, pipeline: Pipeline, report: Report, title: str) -> 
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    if not pipeline.request.dtypes and pipeline.kind != "adapter" and len(pipeline.components) > 0:
-        _requests(console, pipeline, report)
+    if not pipeline.request.dtypes and pipeline.kind != "adapter" and (said := requests(pipeline, report)):
+        console.print(Text(said, style="dim"))
     console.print()
 
 
@@ -115,18 +115,6 @@ def _row(component: Component, word: str, declares: bool) -> Iterable[Text]:
     for cell in cells:
         yield Text(_cut(clean(cell)))
     yield Text(size(component.loads().nbytes) if component.loads().dtype else "-")
-
-
-def _requests(console: Console, pipeline: Pipeline, report: Report) -> None:
-    """What each usual request would give, in one line."""
-    parts = []
-    for dtype, components in report.asked.get(pipeline.path, {}).items():
-        total = sum(given.nbytes for given in components.values())
-        if total:
-            sound = dtype in report.sound.get(pipeline.path, ())
-            parts.append(f"{dtype.torch} {size(total)}{'' if sound else ', not sound'}")
-    if parts:
-        console.print(Text("  asked for in " + "; ".join(parts), style="dim"))
 
 
 LONGEST = 60

@@ -14,7 +14,7 @@ from ..report import Report
 from ..subjects import Component, Pipeline
 from ..subjects.shown import Run, Tried
 from .options import Look
-from .words import clean, heading, loads_as, plural
+from .words import clean, heading, loads_as, plural, requests
 from .words_runs import answer, remark
 
 STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -30,6 +30,8 @@ def show_run(console: Console, run: Run, report: Report, look: Look, first: bool
     if pipeline:
         console.print(Text(clean(heading(pipeline, report.label or ".", first, f"{run.how} on {run.device}")), style="bold"))
         _components(console, pipeline, run, report)
+        if said := requests(pipeline, report):
+            console.print(Text(said, style="dim"))
     else:
         console.print(Text(clean(f"{run.script or report.label}   {run.how} on {run.device}"), style="bold"))
     _asides(console, run, look)

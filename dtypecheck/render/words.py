@@ -111,3 +111,13 @@ def line(finding: Finding) -> str:
     """One line: place, severity, code, message, and the fix behind it."""
     fix = f"; fix: {finding.fix.title}" if finding.fix else ""
     return clean(f"{finding.where}: {finding.severity} {finding.code} {finding.message}{fix}")
+
+
+def requests(pipeline: Pipeline, report: Report) -> str:
+    """What each usual request would give, in one line; nothing where no weights were seen."""
+    parts = []
+    for dtype, components in report.asked.get(pipeline.path, {}).items():
+        if total := sum(given.nbytes for given in components.values()):
+            sound = dtype in report.sound.get(pipeline.path, ())
+            parts.append(f"{dtype.torch} {size(total)}{'' if sound else ', not sound'}")
+    return "  asked for in " + "; ".join(parts) if parts else ""

@@ -27,20 +27,25 @@ MOST: Final = 2
 def blamed(pipeline: Pipeline, run: Run, root: Path | None, known: Knowledge, given: Mapping[str, Any] | None = None) -> Run:
     """The run with the component named that brought the other dtype, and the dtype plan that then runs among its remedies."""
     crash = run.crash
-    if crash is None or len(crash.operands) < 2 or crash.operands[0].component:
+    if crash is None or len(crash.operands) < 2:
         return run
     dtypes = _dtypes(pipeline)
     own, other = dtypes.get(crash.component), crash.operands[0].dtype
     suspects = [part for part in pipeline.components if dtypes.get(part.name) is other and part.name != crash.component]
     if own is None or own is other:
         return run
+    if by := crash.operands[0].component:
+        role = next((part.role for part in suspects if part.name == by), "")
+        mates = [part.name for part in suspects if part.role == role == "text_encoder"]
+        return replace(run, crash=_named(crash, mates)) if len(mates) > 1 else run
     for names in _groups(suspects):
         changed = {**dtypes, **dict.fromkeys(names, own)}
         planned = with_dtypes(pipeline, {**pipeline.request.dtypes, "": F32, **changed}, known)
         again = rehearse(planned, root, known, run.device, given)
         if again.verdict == "runs":
             found = tried(planned, again, changed, known, run.device)
-            return replace(run, crash=_named(crash, names), remedies=(*run.remedies, found))
+            more = () if any(dict(one.dtypes) == changed for one in run.remedies) else (found,)
+            return replace(run, crash=_named(crash, names), remedies=(*run.remedies, *more))
     return run
 
 

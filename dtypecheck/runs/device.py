@@ -63,6 +63,22 @@ class Moment:
         return True
 
 
+class Generator(torch.Generator):  # type: ignore[misc]
+    """A source of noise that says it lives on the device it was asked for, and makes the CPU's numbers."""
+
+    def __new__(cls, device: Any = "cpu") -> Generator:
+        made: Generator = super().__new__(cls, "meta" if str(device) == "meta" else "cpu")
+        return made
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self._said = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was asked to be."""
+        return self._said
+
+
 def here(value: Any) -> Any:
     """The CPU in place of a device; anything else as it is."""
     if isinstance(value, torch.device):
@@ -99,6 +115,7 @@ def pretended(kind: str, world: World, capability: int = 90) -> Iterator[None]:
         (torch.cuda, "ipc_collect", lambda: None),
         (torch.cuda, "reset_peak_memory_stats", lambda *_: None),
         (torch, "Event", Moment),
+        (torch, "Generator", Generator),
         (torch.mps, "empty_cache", lambda: None),
         (torch.mps, "synchronize", lambda: None),
     ]

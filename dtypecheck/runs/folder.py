@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..dtypes import F32
 from ..knowledge import Knowledge
 from ..subjects import Component, Load, Pipeline
 from .phantom import CannotBuild, build, klass
 from .substitutes import CannotSubstitute, substitute
+from .tokens import has_words
 from .world import World
 
 _NAME = re.compile(r"(?!\.)[\w.-]+")
@@ -133,14 +136,20 @@ def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline) ->
     folder = root / pipeline.path / name if root else None
     if wanted and folder is not None and _NAME.fullmatch(name) and folder.is_dir():
         with contextlib.suppress(Exception):  # what the files cannot give is stood in for
-            return klass(str(library), str(wanted)).from_pretrained(str(folder), local_files_only=True)  # type: ignore[attr-defined]
+            kind = klass(str(library), str(wanted))
+            if has_words(kind, folder):
+                return kind.from_pretrained(str(folder), local_files_only=True)  # type: ignore[attr-defined]
     return None
 
 
 def _stand_in(name: str, wanted: str, parameter: inspect.Parameter, optional: bool, found: Parts, known: Knowledge) -> Any:
     """Something in place of what the folder lacks: of the class it names, else of the one the pipeline is annotated with."""
     annotated = _annotated(parameter)
-    for word in dict.fromkeys(filter(None, (wanted, annotated))):
+    if (made := _of_defaults(wanted)) is not None:
+        found.substituted.append(f"{name}: a {wanted} with its defaults, its files are not there or cannot be read")
+        return made
+    words = (wanted, annotated) if _installed(wanted) else (annotated, wanted)
+    for word in dict.fromkeys(filter(None, words)):
         try:
             made = substitute(name, word, found.given, known)
         except CannotSubstitute as fault:
@@ -155,6 +164,22 @@ def _stand_in(name: str, wanted: str, parameter: inspect.Parameter, optional: bo
     raise CannotBuild(f"{name}: {trouble if wanted or annotated else 'nothing says which class it is'}")
 
 
+def _of_defaults(wanted: str) -> Any:
+    """A scheduler, or another thing of diffusers without weights, as its class is without any settings; None for all else."""
+    with contextlib.suppress(CannotBuild, TypeError):
+        kind = klass("diffusers", wanted)
+        if hasattr(kind, "from_config") and not issubclass(kind, torch.nn.Module):
+            return kind()
+    return None
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(name) and klass("", name) is not None
+    except CannotBuild:
+        return False
+
+
 def _annotated(parameter: inspect.Parameter) -> str:
     """The first class that a parameter is annotated with."""
     note = parameter.annotation
@@ -164,6 +189,4 @@ def _annotated(parameter: inspect.Parameter) -> str:
 
 def modules(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Those parts that are torch modules."""
-    import torch
-
     return ((name, part) for name, part in given.items() if isinstance(part, torch.nn.Module))

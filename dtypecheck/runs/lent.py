@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
@@ -40,7 +41,7 @@ class Lent(TorchFunctionMode):  # type: ignore[misc]
             return result
         if func == _ASKED:
             origin = origins.of(args[0])
-            if origin is not None and origin.kind != "code":
+            if origin is not None and (origin.kind != "code" or origin.after):
                 frame = sys._getframe(1)
                 line = 0 if _named(frame.f_code, frame.f_lasti) else frame.f_lineno
                 self._asked[result] = id(frame), line, origin
@@ -49,7 +50,7 @@ class Lent(TorchFunctionMode):  # type: ignore[misc]
             found = origins.of(result)
             asked, line, origin = self._asked[result.dtype]
             if (found is None or found.kind == "code") and self._active(asked, line, sys._getframe(1)):
-                origins.mark(result, origin)
+                origins.mark(result, _lent(found, origin))
         return result
 
     def _active(self, asked: int, line: int, frame: FrameType | None) -> bool:
@@ -62,6 +63,14 @@ class Lent(TorchFunctionMode):  # type: ignore[misc]
                 return False
             frame = frame.f_back
         return False
+
+
+def _lent(found: Origin | None, asked: Origin) -> Origin:
+    """Code made it, after the component whose dtype it has; what was asked of an argument or parameter is from there."""
+    component = asked.name if asked.kind == "component" else asked.after
+    if not component:
+        return asked
+    return replace(found or Origin("code", ""), through=asked.through, after=component)
 
 
 @lru_cache(maxsize=4096)

@@ -90,14 +90,19 @@ def tried(planned: Pipeline, run: Run, dtypes: Mapping[str, DType], known: Knowl
 
 
 def remedies(
-    pipeline: Pipeline, root: Path | None, known: Knowledge, device: str, given: Mapping[str, Any] | None = None
+    pipeline: Pipeline,
+    root: Path | None,
+    known: Knowledge,
+    device: str,
+    given: Mapping[str, Any] | None = None,
+    instead: Mapping[str, object] | None = None,
 ) -> tuple[Tried, ...]:
     """Usual requests, one dtype for all, rehearsed until one runs that nothing known speaks against; the likeliest first."""
     found: list[Tried] = []
     for dtype in dict.fromkeys(d for d in (usual(pipeline, known), *USUAL) if d is not None):
         planned = with_dtypes(pipeline, {"": dtype}, known)
         dtypes = {part.name: dtype for part in planned.components}
-        found.append(tried(planned, rehearse(planned, root, known, device, given), dtypes, known, device))
+        found.append(tried(planned, rehearse(planned, root, known, device, given, instead), dtypes, known, device))
         if found[-1].verdict == "runs" and found[-1].safe and _cost(found[-1], device, known) < 2:
             break
     return tuple(found)

@@ -137,7 +137,7 @@ def words(arguments: Mapping[str, Any]) -> str:
     """What is called, in words: 2 steps at 64x64, 9 frames."""
     said = []
     if steps := arguments.get("num_inference_steps"):
-        said.append(f"{steps} steps")
+        said.append(f"{steps} step{'s' if steps != 1 else ''}")
     if arguments.get("width") and arguments.get("height"):
         said.append(f"at {arguments['width']}x{arguments['height']}")
     text = " ".join(said)

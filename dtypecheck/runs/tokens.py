@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from ..knowledge import Row
 from .phantom_rows import value_in
@@ -77,3 +78,14 @@ def _vocabulary(row: Row, config: Any, unknown: str) -> dict[str, int]:
 
 
 _WORDS = ("a", "the", "of", "in", "on", "and", "with", "photo", "picture", "cat", "dog", "red", "blue", *".,:0123456789\n")
+
+
+WORDS: Final = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json", "bpe.codes", "vocab.bpe")
+"""Files that hold a vocabulary, besides those whose suffix says so."""
+
+
+def has_words(kind: type, place: Path) -> bool:
+    """False for a tokenizer without a vocabulary in its folder, of which transformers makes one that knows no word."""
+    if "Tokenizer" not in kind.__name__ or not getattr(kind, "vocab_files_names", True):
+        return True
+    return any(file.name in WORDS or file.suffix in (".model", ".tiktoken", ".spm") for file in place.glob("*"))

@@ -142,11 +142,11 @@ def test_afterwards_all_is_as_it_was_also_when_a_call_fails() -> None:
 
     def fail() -> None:
         torch.zeros(2, device="cuda")
-        raise ValueError("nothing to do with dtypes")
+        raise ValueError("the prompt is empty")
 
     outcome = call.run(fail, {}, {}, world("cuda"))
     assert (outcome.verdict, outcome.crash) == ("unknown", None)
-    assert "nothing to do with dtypes" in outcome.reason
+    assert "the prompt is empty" in outcome.reason
     assert answers() == before
     assert (torch.nn.Module._apply, torch.nn.Module.__call__, torch.Tensor.numpy) == (applied, called, numpy)
     assert torch.is_grad_enabled()

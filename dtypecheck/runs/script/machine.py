@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch.utils import _device as contexts
 
-from ..device import CPU, Moment, here, stands_for
+from ..device import CPU, Generator, Moment, here, stands_for
 from .changes import Changes
 from .session import Session
 
@@ -44,22 +44,6 @@ class Timed(Moment):
     def elapsed_time(self, _other: object) -> float:
         """Milliseconds."""
         return 0.0
-
-
-class Generator(torch.Generator):  # type: ignore[misc]
-    """A source of noise that says it lives on the device it was asked for, and makes the CPU's numbers."""
-
-    def __new__(cls, device: Any = "cpu") -> Generator:
-        made: Generator = super().__new__(cls, "meta" if str(device) == "meta" else "cpu")
-        return made
-
-    def __init__(self, device: Any = "cpu") -> None:
-        self._said = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
-
-    @property
-    def device(self) -> torch.device:
-        """Where it was asked to be."""
-        return self._said
 
 
 def imagine(session: Session, capability: int) -> None:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from .. import phantom_rows
 from ..substitutes import ANY_TOKENIZER, CannotSubstitute, substitute
+from ..tokens import has_words
 from .loaders import named
 from .session import Loader, Session
 
 _CHAT: Final = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
 
-_WORDS: Final = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json", "bpe.codes", "vocab.bpe")
 _BARE: Final = (ANY_TOKENIZER, "TokenizersBackend", "PreTrainedTokenizerFast")
 
 
@@ -44,7 +44,7 @@ def stood_in(session: Session) -> Loader:
         def from_pretrained(cls: type, *args: Any, **kwargs: Any) -> Any:
             name, rest = named(args, kwargs)
             folder, inner = session.folder(name, kwargs), str(kwargs.get("subfolder") or "")
-            if _has_words(cls, folder / inner):
+            if has_words(cls, folder / inner):
                 with session.writes.freely(), contextlib.suppress(Exception):  # what the files cannot give is stood in for
                     return real(cls, str(folder), *rest, **_local(kwargs))
             return _stand_in(session, cls, folder, inner)
@@ -75,13 +75,6 @@ def _local(options: dict[str, Any]) -> dict[str, Any]:
     """The options without what only means something on the hub, and without leave to run a model's own code."""
     kept = {key: value for key, value in options.items() if key not in ("revision", "cache_dir", "force_download")}
     return kept | ({"trust_remote_code": False} if "trust_remote_code" in kept else {})
-
-
-def _has_words(cls: type, place: Path) -> bool:
-    """False for a tokenizer without a vocabulary beside it, of which transformers makes one that knows no word."""
-    if "Tokenizer" not in cls.__name__ or not getattr(cls, "vocab_files_names", True):
-        return True
-    return any(file.name in _WORDS or file.suffix in (".model", ".tiktoken", ".spm") for file in place.glob("*"))
 
 
 def _stand_in(session: Session, cls: type, folder: Path, subfolder: str) -> Any:
