@@ -61,7 +61,9 @@ def told(crash: Crash, device: str) -> str:
 
 def in_short(crash: Crash) -> str:
     """The module and the dtypes that met there, for a cell of a table."""
-    met = dict.fromkeys(f"{operand.dtype.short} {_role(operand)}" for operand in (*strangers(crash), *crash.operands))
+    weights = {operand.dtype for operand in crash.operands if operand.role == "weight"}
+    shown = [operand for operand in crash.operands if operand.role != "bias" or operand.dtype not in weights]
+    met = dict.fromkeys(f"{operand.dtype.short} {_role(operand)}" for operand in (*strangers(crash), *shown))
     return f"{crash.module or crash.glue}: {', '.join(met) or crash.message}"
 
 

@@ -31,7 +31,7 @@ def show_run(console: Console, run: Run, report: Report, look: Look, first: bool
         console.print(Text(clean(heading(pipeline, report.label or ".", first, f"{run.how} on {run.device}")), style="bold"))
         _components(console, pipeline, run, report)
         if said := requests(pipeline, report):
-            console.print(Text(said, style="dim"))
+            console.print(Text(f" {said}", style="dim"))
     else:
         console.print(Text(clean(f"{run.script or report.label}   {run.how} on {run.device}"), style="bold"))
     _asides(console, run, look)

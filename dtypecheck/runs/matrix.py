@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..checks.what_if import harmless, usual
+from ..checks.what_if import harmless, upcasts, usual
 from ..dtypes import BF16, F16, F32, USUAL, DType
 from ..knowledge import Knowledge
 from ..loading import with_dtypes
@@ -76,6 +76,9 @@ def tried(planned: Pipeline, run: Run, dtypes: Mapping[str, DType], known: Knowl
     """One line of the matrix."""
     unsafe = [part for part in planned.components if not harmless(part, known)]
     notes = [f"{part.name} is documented not to be right in {dtypes[part.name].short}" for part in unsafe if part.name in dtypes]
+    if run.verdict == "runs":
+        vaes = (part for part in planned.of_role("vae") if part.loads().dtype is F16 and upcasts(part, known))
+        notes += [f"{part.name} upcast by the pipeline while it decodes" for part in vaes]
     levels = known.row("devices", device)
     for dtype in dict.fromkeys(dtypes.values()):
         level = levels.get(dtype.name, "native")
