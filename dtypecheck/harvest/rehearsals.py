@@ -16,7 +16,7 @@ from . import Harvest
 from .rows import merge
 
 if TYPE_CHECKING:
-    from ..runs.small import Small
+    from ..runs.phantoms.small import Small
     from ..subjects.shown import Run
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def rehearsed(
     known: Knowledge, device: str, only: Callable[[str], bool] = lambda _: True, told: Told = lambda _: None
 ) -> Rehearsed:
     """Rehearse every pipeline class of the installed diffusers that is not deprecated, in every sensible dtype plan."""
-    from ..runs.shrunken import known_classes, missing_classes
+    from ..runs.phantoms.shrunken import known_classes, missing_classes
 
     rows: dict[str, Row] = {}
     missing = {name: why for name, why in missing_classes(known).items() if only(name)}
@@ -58,8 +58,8 @@ def rehearsed(
 
 def of_class(name: str, known: Knowledge, device: str) -> tuple[Row, str]:
     """The row of one class, and why plans are missing that no verdict came of. errors: LookupError when it cannot be built."""
+    from ..runs.phantoms.small import small
     from ..runs.rehearse import rehearse
-    from ..runs.small import small
 
     made = small(name, known)
     runs: list[Row] = []

@@ -15,9 +15,9 @@ import torch
 from ..dtypes import F32
 from ..knowledge import Knowledge
 from ..subjects import Component, Load, Pipeline
-from .phantom import CannotBuild, build, klass
-from .substitutes import CannotSubstitute, substitute
-from .tokens import has_words
+from .phantoms.component import CannotBuild, build, klass
+from .phantoms.substitutes import CannotSubstitute, substitute
+from .phantoms.tokens import has_words
 from .world import World
 
 _NAME = re.compile(r"(?!\.)[\w.-]+")

@@ -15,11 +15,12 @@ from ..dtypes import DType
 from ..knowledge import Knowledge
 from ..subjects import Component, Pipeline
 from ..subjects.shown import Run
-from . import call, folder, inputs
+from . import call, folder
 from .contracts import Contracts
 from .events import Events
 from .modules import Modules
-from .phantom import CannotBuild, build, weight_bytes
+from .phantoms import inputs
+from .phantoms.component import CannotBuild, build, weight_bytes
 from .pretend import quiet, replaceable, replaced
 from .words import first_line
 from .world import World

@@ -26,8 +26,8 @@ from dtypecheck.files import Directory  # noqa: E402
 from dtypecheck.read.layout import Reader  # noqa: E402
 from dtypecheck.runs import blame  # noqa: E402
 from dtypecheck.runs.blame import blamed  # noqa: E402
+from dtypecheck.runs.phantoms.small import config_text, small  # noqa: E402
 from dtypecheck.runs.rehearse import rehearse  # noqa: E402
-from dtypecheck.runs.small import config_text, small  # noqa: E402
 
 KNOWN = Knowledge()
 SCHEMA = json.loads((resources.files("dtypecheck") / "render" / "schema.json").read_text())

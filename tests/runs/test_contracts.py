@@ -10,9 +10,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dtypecheck.knowledge import Knowledge
-from dtypecheck.runs.contract_kinds import KINDS, named
-from dtypecheck.runs.contract_words import Word
 from dtypecheck.runs.contracts import Breach, Contracts
+from dtypecheck.runs.contracts.kinds import KINDS, named
+from dtypecheck.runs.contracts.words import Word
 
 from .contract_calls import Call
 from .contract_outcomes import CALLS, DIFFERS, explained, quietly, real, rehearsed

@@ -21,8 +21,8 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from dtypecheck.runs.phantom import CannotBuild, klass
-from dtypecheck.runs.small import config_text, small
+from dtypecheck.runs.phantoms.component import CannotBuild, klass
+from dtypecheck.runs.phantoms.small import config_text, small
 
 KNOWN = Knowledge()
 INDEX: dict[str, Any] = {

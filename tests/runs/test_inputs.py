@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dtypecheck.knowledge import Knowledge
-from dtypecheck.runs import inputs, phantom_rows, shrunken
-from dtypecheck.runs.pictures import audio, picture, tensor
+from dtypecheck.runs.phantoms import inputs, shrunken
+from dtypecheck.runs.phantoms import rows as phantom_rows
+from dtypecheck.runs.phantoms.pictures import audio, picture, tensor
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")

@@ -22,7 +22,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from dtypecheck.runs.matrix import PLANS, matrix, plans, remedies, tried
-from dtypecheck.runs.small import config_text, small
+from dtypecheck.runs.phantoms.small import config_text, small
 
 KNOWN = Knowledge()
 SDXL = "StableDiffusionXLPipeline"

@@ -16,8 +16,8 @@ import torch
 
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.request import versions
+from dtypecheck.runs.phantoms.shrunken import build
 from dtypecheck.runs.script import rehearse_script
-from dtypecheck.runs.shrunken import build
 from dtypecheck.subjects.shown import Run
 from tests.loading import tiny
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dtypecheck.knowledge import Knowledge
-from dtypecheck.runs import inputs, phantom_rows, shrunken
+from dtypecheck.runs.phantoms import inputs, shrunken
+from dtypecheck.runs.phantoms import rows as phantom_rows
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")

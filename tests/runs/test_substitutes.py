@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dtypecheck.knowledge import Knowledge
-from dtypecheck.runs.pictures import picture
-from dtypecheck.runs.substitutes import CannotSubstitute, substitute
+from dtypecheck.runs.phantoms.pictures import picture
+from dtypecheck.runs.phantoms.substitutes import CannotSubstitute, substitute
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

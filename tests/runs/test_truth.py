@@ -1,4 +1,4 @@
-"""A rehearsal on the CPU says what a real run on the CPU does: small pipelines, really saved, loaded and run in many dtype plans."""
+"""A rehearsal on the CPU says what a real run does: small pipelines, really saved, loaded and run in many dtype plans."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-from dtypecheck.runs.shrunken import known_classes  # noqa: E402
-from tests.runs import truth  # noqa: E402
+from dtypecheck.runs.phantoms.shrunken import known_classes
+from tests.runs import truth
 
 KNOWN = Knowledge()
 SAMPLE = (

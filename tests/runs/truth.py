@@ -28,11 +28,11 @@ from dtypecheck.loading import plan as load_plan
 from dtypecheck.read.layout import Reader
 from dtypecheck.request import versions
 from dtypecheck.runs.call import ABOUT_DTYPES
-from dtypecheck.runs.inputs import for_call
+from dtypecheck.runs.phantoms.inputs import for_call
+from dtypecheck.runs.phantoms.shrunken import known_classes
+from dtypecheck.runs.phantoms.small import Small, library, small
 from dtypecheck.runs.pretend import eager, quiet
 from dtypecheck.runs.rehearse import rehearse
-from dtypecheck.runs.shrunken import known_classes
-from dtypecheck.runs.small import Small, library, small
 from dtypecheck.subjects import Pipeline, Request
 
 TORCH = {F16: torch.float16, BF16: torch.bfloat16, F32: torch.float32}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...subjects import Component, Config, Pipeline, Request
 from .. import folder
-from ..phantom import CannotBuild, build, klass
+from ..phantoms.component import CannotBuild, build, klass
 from . import asked
 from .session import Loader, Session
 

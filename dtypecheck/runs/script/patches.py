@@ -252,7 +252,7 @@ def _picture(session: Session) -> Loader:
     def make(real: Loader) -> Loader:
         def load_image(image: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(image, str) and image.startswith(("http://", "https://")):
-                from ..pictures import picture
+                from ..phantoms.pictures import picture
 
                 session.note(f"{image.rpartition('/')[2]}: a picture of our own, nothing is fetched")
                 return picture(1024, 1024)

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from .. import phantom_rows
-from ..substitutes import ANY_TOKENIZER, CannotSubstitute, substitute
-from ..tokens import has_words
+from ..phantoms import rows as phantom_rows
+from ..phantoms.substitutes import ANY_TOKENIZER, CannotSubstitute, substitute
+from ..phantoms.tokens import has_words
 from .loaders import named
 from .session import Loader, Session
 

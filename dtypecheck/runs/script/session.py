@@ -20,7 +20,7 @@ from ..contracts import Contracts
 from ..events import Events
 from ..folder import loadable
 from ..origins import Origin
-from ..phantom import weight_bytes
+from ..phantoms.component import weight_bytes
 from ..rehearse import kind_of
 from ..world import World
 from .changes import Changes

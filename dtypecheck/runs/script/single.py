@@ -13,7 +13,7 @@ import torch
 from ...files import place
 from ...read.layout import Reader
 from ...subjects import Component, Pipeline
-from .. import phantom
+from ..phantoms import component as phantom
 from . import asked
 from .loaders import model, pipeline
 from .places import MissingModel, file_of

@@ -10,8 +10,8 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..knowledge import Knowledge
-from . import phantom_rows
+from ...knowledge import Knowledge
+from . import rows as phantom_rows
 from .substitutes import CannotSubstitute, substitute
 
 

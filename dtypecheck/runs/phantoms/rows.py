@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..knowledge import Knowledge, Row
+from ...knowledge import Knowledge, Row
 
 TABLE = "phantoms"
 

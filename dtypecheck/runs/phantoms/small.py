@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..files import Memory
-from ..knowledge import Knowledge
-from ..read.layout import Reader
-from ..subjects import Pipeline
+from ...files import Memory
+from ...knowledge import Knowledge
+from ...read.layout import Reader
+from ...subjects import Pipeline
 from .shrunken import arguments, parts
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ..knowledge import Row
-from .phantom_rows import value_in
+from ...knowledge import Row
+from .rows import value_in
 
 
 def tokenizer(row: Row, config: Any) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..knowledge import Knowledge, Row
-from . import phantom_rows
-from .phantom_rows import config_of, filled
+from ...knowledge import Knowledge, Row
+from . import rows as phantom_rows
+from .rows import config_of, filled
 from .tokens import tokenizer
 
 ANY_TOKENIZER = "PreTrainedTokenizerBase"

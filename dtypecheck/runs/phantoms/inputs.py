@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from ..knowledge import Knowledge, Row
-from . import phantom_rows
-from .phantom_rows import config_of, filled
+from ...knowledge import Knowledge, Row
+from . import rows as phantom_rows
 from .pictures import audio, generator, picture, tensor
+from .rows import config_of, filled
 
 
 class CannotCall(LookupError):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
-from ..knowledge import Row
+from ...knowledge import Row
 
 Given = Mapping[str, Any]
 """The arguments of a call by their names in its schema."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import torch
 
-from ..knowledge import Row
-from .contract_kinds import Given, named
+from ...knowledge import Row
+from .kinds import Given, named
 
 _SMALL: Final = 400
 """Multiplications of one product of a batch below which the CPU has a kernel of its own."""

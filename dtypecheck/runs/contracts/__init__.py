@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import torch
 
-from ..knowledge import Knowledge, Row
-from .contract_kinds import KINDS, MET, Given, Words
-from .contract_terms import apply
-from .contract_words import Word
+from ...knowledge import Knowledge, Row
+from .kinds import KINDS, MET, Given, Words
+from .terms import apply
+from .words import Word
 
 _ERRORS: Final[Mapping[str, type[Exception]]] = {
     fault.__name__: fault for fault in (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError)

@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 
-from ..dtypes import F32, DType
-from ..knowledge import Knowledge
-from ..loading import parameter_dtype
-from ..subjects import Component, Request
-from . import origins
-from .origins import Origin
-from .pretend import replaced, unweighted
-from .words import first_line
-from .world import World
+from ...dtypes import F32, DType
+from ...knowledge import Knowledge
+from ...loading import parameter_dtype
+from ...subjects import Component, Request
+from .. import origins
+from ..origins import Origin
+from ..pretend import replaced, unweighted
+from ..words import first_line
+from ..world import World
 
 
 class CannotBuild(Exception):
