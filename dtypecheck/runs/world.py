@@ -137,6 +137,8 @@ class World(TorchDispatchMode):  # type: ignore[misc]
         if func is torch.ops.aten._local_scalar_dense.default and not self.inside:
             return _zero(args[0])
         try:
+            if func in _COMPARES and (answer := _compared(func, args)) is not None:
+                return _all(self._fake(func, args, kwargs), answer)
             return _first_places(self._fake(func, args, kwargs))
         except (DataDependentOutputException, DynamicOutputShapeException) as fault:
             self.undecided = f"{func} needs numbers that a rehearsal does not have"
@@ -223,6 +225,31 @@ def _first_places(result: Any) -> Any:
     if not isinstance(result, FakeTensor) or result.dtype not in _WHOLE or result.numel() > LARGE:
         return result
     return torch.zeros(result.shape, dtype=result.dtype)
+
+
+_EQUAL: Final = (torch.ops.aten.eq.Scalar, torch.ops.aten.eq.Tensor)
+_OTHER: Final = (torch.ops.aten.ne.Scalar, torch.ops.aten.ne.Tensor)
+_COMPARES: Final = frozenset({*_EQUAL, *_OTHER, torch.ops.aten.isnan.default, torch.ops.aten.isinf.default})
+
+
+def _compared(func: Any, args: tuple[Any, ...]) -> bool | None:
+    """What a comparison of numbers nobody has is taken to say: they are finite, and none is just equal to another number.
+
+    None where two tensors are compared, of which one may have numbers.
+    """
+    if func not in (*_EQUAL, *_OTHER):
+        return False
+    first, second = args[:2]
+    if isinstance(second, torch.Tensor) and first is not second:
+        return None
+    return (first is second) == (func in _EQUAL)
+
+
+def _all(like: torch.Tensor, answer: bool) -> torch.Tensor:
+    """One answer for all elements, which takes no memory if there are many."""
+    if like.numel() > LARGE:
+        return torch.full((), answer).expand(like.shape)
+    return torch.full(like.shape, answer)
 
 
 _WHOLE: Final = (torch.int64, torch.int32, torch.int16)
