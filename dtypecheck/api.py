@@ -15,7 +15,7 @@ from .loading import plan
 from .read.layout import Reader
 from .report import Report
 from .request import NothingThere, WrongUse, check_names, make
-from .subjects import Pipeline
+from .subjects import Pipeline, Problem
 from .subjects.shown import Run, Tried
 
 
@@ -84,7 +84,7 @@ def rehearse(
     known = Knowledge((folder(), *rules_dirs))
     target = _targets([Path(path)])[0]
     request = make(dtype, variant, device, (), known, Path.cwd())
-    pipeline = _one(target, known)
+    pipeline, problems = _one(target, known)
     planned = plan(pipeline, asked_of(pipeline, request), known)
     check_names(request, [component.name for component in planned.components])
     where = request.device or "cuda"
@@ -92,7 +92,8 @@ def rehearse(
     found = report_runs(
         [run] if run else [], known, planned.request, target.as_posix(), {planned.path: tried} if tried else None, (planned,)
     )
-    return replace(found, findings=(*stopping(planned, known), *found.findings), request=planned.request)
+    broken = problems if run and run.verdict == "unknown" else ()
+    return replace(found, findings=(*stopping(planned, broken, known), *found.findings), request=planned.request)
 
 
 def rehearse_script(
@@ -148,13 +149,14 @@ def _rehearsed(
         raise WrongUse(str(fault)) from None
 
 
-def _one(target: Path, known: Knowledge) -> Pipeline:
-    """What there is to rehearse in a folder: its pipeline, else its only model.
+def _one(target: Path, known: Knowledge) -> tuple[Pipeline, tuple[Problem, ...]]:
+    """What there is to rehearse in a folder, its pipeline, else its only model, and what is wrong with its files.
 
     errors: WrongUse where there is more than one, NothingThere where there is none.
     """
-    read = [reading.pipeline for reading in Reader(place(target), known).readings()]
-    found = [pipeline for pipeline in read if pipeline and pipeline.kind != "adapter"]
+    read = list(Reader(place(target), known).readings())
+    problems = tuple(problem for reading in read for problem in reading.problems)
+    found = [reading.pipeline for reading in read if reading.pipeline and reading.pipeline.kind != "adapter"]
     chosen = [pipeline for pipeline in found if pipeline.kind == "pipeline"] or found
     at_root = [pipeline for pipeline in chosen if pipeline.path in ("", ".")]
     chosen = at_root if len(at_root) == 1 else chosen
@@ -163,7 +165,7 @@ def _one(target: Path, known: Knowledge) -> Pipeline:
         raise WrongUse(f"{target}: a rehearsal is of one pipeline, and there are {len(chosen)}: {names}")
     if not chosen:
         raise NothingThere(f"{target}: there is no pipeline and no model in it")
-    return chosen[0]
+    return chosen[0], problems
 
 
 def _targets(paths: Sequence[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -86,6 +86,7 @@ def scan(targets: Sequence[str], **options: Any) -> None:
 
     if not all(targets):
         raise WrongUse("an empty TARGET was given")
+    _has_folder(options["output"])
     for key in ("variant", "device"):
         if options[key] == "":
             raise WrongUse(f"--{key} is empty; leave it out instead")
@@ -138,10 +139,14 @@ def rehearse(
 
     if not target:
         raise WrongUse("an empty TARGET was given")
+    _has_folder(options["output"])
     settings = _settings(options["config"])
     device = options["device"] or settings.device or "cuda"
     dirs = options["rules_dir"]
+    if matrix and options["dtype"]:
+        raise WrongUse("--matrix tries every dtype plan; leave --dtype out")
     if target.endswith(".py"):
+        _of_script(options, given, matrix)
         script_words = context.meta["script arguments"]
         report = rehearse_script(Path(target), script_words, device=device, models=_models(model), rules_dirs=dirs)
         sys.exit(_finish(report, settings, options, rehearsal_code, sys.stderr))
@@ -151,6 +156,16 @@ def rehearse(
             target, dtype=dtype, variant=variant, device=device, call=_call(given), matrix=matrix, rules_dirs=dirs, told=told
         )
     sys.exit(_finish(report, settings, options, rehearsal_code))
+
+
+def _of_script(options: Mapping[str, Any], given: Sequence[str], matrix: bool) -> None:
+    """errors: WrongUse for options that mean nothing where a script decides, and for JSON among what a script prints."""
+    said = {"--dtype": options["dtype"], "--variant": options["variant"], "--call": given, "--matrix": matrix}
+    for name, value in said.items():
+        if value:
+            raise WrongUse(f"{name} is for a model folder: what a script asks for stands in the script")
+    if options["output_format"] == "json" and options["output"] is None:
+        raise WrongUse("the script owns the output: write json with -o FILE")
 
 
 def _call(given: Sequence[str]) -> dict[str, object]:
@@ -285,6 +300,12 @@ def _finish(
         renderer(form)(report, text, look)
         _replace(path, text.getvalue())
     return code(report, options["fail_on"] or settings.fail_on)
+
+
+def _has_folder(path: Path | None) -> None:
+    """errors: WrongUse when a report is to go where there is no folder; said before the work, not after it."""
+    if path is not None and not path.parent.is_dir():
+        raise WrongUse(f"-o {path}: there is no folder {path.parent}")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from . import checks
 from .checks.files.load_fails import LoadFails
+from .checks.reading.broken_json import BrokenJson
 from .checks.what_if import runs
 from .dtypes import F32, USUAL, DType
 from .files import Files
@@ -133,9 +134,13 @@ def _adapters(adapters: Iterable[Files], known: Knowledge) -> tuple[tuple[Compon
     return tuple(components), findings
 
 
-def stopping(pipeline: Pipeline, known: Knowledge) -> tuple[Finding, ...]:
-    """What keeps a planned pipeline from being loaded under its request; what its weights lack is no matter of a rehearsal."""
-    stops = [finding for finding in judge(pipeline, (), known) if finding.code == LoadFails.code]
+def stopping(pipeline: Pipeline, problems: Iterable[Problem], known: Knowledge) -> tuple[Finding, ...]:
+    """What keeps a planned pipeline from being loaded under its request, and which JSON files cannot be read.
+
+    What the weights lack is no matter of a rehearsal.
+    """
+    codes = (LoadFails.code, BrokenJson.code)
+    stops = [finding for finding in judge(pipeline, problems, known) if finding.code in codes]
     return tuple(sorted(fingerprinted(stops), key=lambda finding: finding.key))
 
 

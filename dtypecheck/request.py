@@ -137,4 +137,5 @@ def check_names(request: Request, names: Sequence[str]) -> None:
         if name and name not in names and names:
             near = get_close_matches(name, names, n=1, cutoff=0.4)
             listed = f"; the nearest is {near[0]}" if near else f"; there are {', '.join(dict.fromkeys(filter(None, names)))}"
+            listed = listed if any(names) else ", this is a model of one part"
             raise WrongUse(f"no component is called {name!r}{listed}")

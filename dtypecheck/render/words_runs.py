@@ -51,6 +51,7 @@ def of_run(run: Run) -> str:
             + (f": {run.reason}" if run.reason else "")
         )
     said = [weights(run)] * bool(run.weight_bytes) + [run.called] * bool(run.called)
+    said += [text.partition(",")[0] + " stood in for" for text in run.substituted if "never executed" in text]
     return f"runs on {run.device}" + (f": {', '.join(said)}" if said else "")
 
 

@@ -72,14 +72,18 @@ def run(
 
 def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcomes:
     """What an exception means: a broken contract, an error about dtypes, or something a rehearsal says nothing about."""
-    module = world.modules.failed or ""
+    module = (world.modules.failed or "") if _same(fault, world.modules.raised) else ""
     text = str(fault).strip()
     if world.undecided:
         return Outcomes("unknown", reason=world.undecided, where=module)
-    if world.breach is None and not ABOUT_DTYPES.search(text):
+    breach = world.breach if world.breach is not None and world.breach.message in text else None
+    if breach is None and not ABOUT_DTYPES.search(text):
         return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
-    breach = world.breach
-    operator, tensors = (breach.operator, breach.operands) if breach else world.failed or world.modules.given
+    operator, tensors = (breach.operator, breach.operands) if breach else ("", ())
+    if breach is None and world.failed and _same(fault, world.failed[0]):
+        operator, tensors = world.failed[1:]
+    elif breach is None and module:
+        operator, tensors = world.modules.given
     crash = Crash(
         module=module,
         operator=operator,
@@ -90,6 +94,17 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
         confirmed=breach.confirmed if breach else True,
     )
     return Outcomes("crashes", crash)
+
+
+def _same(fault: BaseException | None, raised: BaseException | None) -> bool:
+    """True when one exception is the other or came from it; a caught one that is over is not."""
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        if fault is raised:
+            return True
+        seen.add(id(fault))
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def _operand(role: str, tensor: torch.Tensor, world: World) -> Operand:

@@ -51,6 +51,7 @@ def parts(
     takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]
     optional = set(getattr(kind, "_optional_components", ()))
     index = pipeline.config.data
+    parts_of_class = known.row("pipelines", pipeline.klass).get("components", {})
     found = Parts(kind, dict(instead or {}))
     for part in pipeline.components:
         if part.role == "unused" or part.name in found.given or (takes and part.name not in takes):
@@ -76,6 +77,8 @@ def parts(
             continue
         if not _is_entry(value):
             found.given[name] = value
+        elif not value[1] and name in parts_of_class and name not in optional and takes[name].default is inspect.Parameter.empty:
+            raise CannotBuild(f"{name}: model_index.json has none, and {pipeline.klass} cannot do without")
         elif (made := _rest(name, value, root, pipeline)) is not None or not value[1]:
             found.given[name] = made
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ def dtype_of(tensor: torch.Tensor) -> DType:
 class Modules:
     """The paths of all modules of a pipeline, and the stack of those that run.
 
-    failed: the path at which the first exception came up; given: the operator and operands of the module that raised.
+    failed: the path at which the exception `raised` came up; given: the operator and operands of the module that raised.
     rows: calls and dtypes by path, in the order of the first call.
     """
 
@@ -29,6 +30,7 @@ class Modules:
         self.paths: dict[int, str] = {}
         self.stack: list[str] = []
         self.failed: str | None = None
+        self.raised: BaseException | None = None
         self.given: tuple[str, tuple[tuple[str, torch.Tensor], ...]] = ("", ())
         self._rows: dict[str, list[Any]] = {}
 
@@ -62,9 +64,10 @@ class Modules:
         self.stack.pop()
 
     def fail(self) -> None:
-        """An exception leaves the running module; the first that does keeps its place."""
-        if self.failed is None:
-            self.failed = self.here
+        """An exception leaves the running module; the innermost keeps the place, until another exception comes."""
+        fault = sys.exc_info()[1]
+        if self.failed is None or fault is not self.raised:
+            self.failed, self.raised = self.here, fault
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -81,7 +84,7 @@ class Modules:
             try:
                 result = call(module, *args, **kwargs)
             except Exception:
-                if self.failed is None:
+                if self.failed is None or sys.exc_info()[1] is not self.raised:
                     self.given = _operands(module, args, kwargs)
                 self.fail()
                 raise

@@ -64,6 +64,8 @@ def rehearse(
             if pipeline.kind == "pipeline":
                 _set_pipeline(stage, pipeline, folder.parts(pipeline, root, known, stage.world, instead), known, given or {})
             else:
+                if given:
+                    raise WrongCall(f"a transformers model is called with inputs of our own; it takes no {next(iter(given))!r}")
                 _set_model(stage, pipeline, known)
     except CannotBuild as fault:
         named, colon, _ = str(fault).partition(":")
@@ -72,6 +74,9 @@ def rehearse(
     assert stage.perform is not None  # noqa: S101 - both ways above set it
     call.guard(stage.parts, stage.world)
     outcome = call.run(stage.perform, stage.parts, stage.roles, stage.world, int(known.row("devices", device).get("sm", 90)))
+    if given and outcome.verdict == "unknown" and not stage.world.undecided:
+        said = ", ".join(f"{name}={value}" for name, value in given.items())
+        outcome = replace(outcome, reason=f"with --call {said}: {outcome.reason}")
     return _run(pipeline, device, stage, outcome)
 
 
@@ -125,12 +130,11 @@ def _bytes(module: torch.nn.Module, part: Component | None) -> int:
 
 
 def check_arguments(made: Any, given: Mapping[str, Any]) -> None:
-    """errors: WrongCall when a given argument is none of the call's; of one that swallows any, when it is nearly one."""
+    """errors: WrongCall when a given argument is not named by the call; what it would swallow without a name is no argument."""
     takes = inspect.signature(made.__call__).parameters
-    loose = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
     for name in given:
-        near = get_close_matches(name, takes, n=1, cutoff=0.8 if loose else 0.4)
-        if name not in takes and (near or not loose):
+        if name not in takes:
+            near = get_close_matches(name, takes, n=1, cutoff=0.4)
             raise WrongCall(f"{type(made).__name__} takes no {name!r}" + (f"; the nearest is {near[0]}" if near else ""))
 
 

@@ -35,8 +35,8 @@ class Undecided(Exception):
 class World(TorchDispatchMode):  # type: ignore[misc]
     """Runs operators on real and on fake tensors.
 
-    breach: the contract that was broken, the run ends with it. failed: the operator that raised by itself, and its
-    tensors. inside: the components that run; methods: those called so far.
+    breach: the contract that was broken, the run ends with it. failed: the exception that an operator raised by
+    itself, its name and tensors. inside: the components that run; methods: those called so far.
     dtypes: of the components, as most of their parameters have it.
     building: True while a component is built; busy: True while an operator runs.
     """
@@ -51,7 +51,7 @@ class World(TorchDispatchMode):  # type: ignore[misc]
         self.events = events
         self.breach: Breach | None = None
         self.undecided = ""
-        self.failed: tuple[str, tuple[tuple[str, torch.Tensor], ...]] | None = None
+        self.failed: tuple[BaseException, str, tuple[tuple[str, torch.Tensor], ...]] | None = None
         self.building = False
         self.busy = False
         self.dtypes: dict[str, DType] = {}
@@ -89,8 +89,8 @@ class World(TorchDispatchMode):  # type: ignore[misc]
             raise broken.error(broken.message)
         try:
             result = self._run(func, args, kwargs, given)
-        except (RuntimeError, NotImplementedError, TypeError, ValueError):
-            self.failed = self.failed or (name_of(func), roles(func, args))
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as fault:
+            self.failed = fault, name_of(func), roles(func, args)
             raise
         made = origins.tensors(result)
         origins.hand_on(given, made)

@@ -13,7 +13,7 @@ from ...subjects.shown import Crash, Run, Tried
 from ..files.components_meet import call
 from ..shown import dtype_plan, named, place, script_line
 from ..what_if import usual
-from ..words import listed, strangers, told, when
+from ..words import OWN, listed, strangers, told, when
 
 
 class RunCrashes(Rule):
@@ -97,7 +97,9 @@ def _fix(run: Run, known: Knowledge) -> Fix | None:
     if run.script and (cast := _cast(run)):
         return cast
     pipeline = run.pipeline
-    if run.remedies or pipeline is None or not pipeline.components:
+    if run.remedies or pipeline is None or not pipeline.klass or not pipeline.components:
+        return None
+    if run.crash and run.script and not any(operand.component for operand in strangers(run.crash)):
         return None
     now = {component.loads().dtype for component in pipeline.components}
     dtype = next((dtype for dtype in (usual(pipeline, known), F32) if dtype and now != {dtype}), None)
@@ -106,7 +108,7 @@ def _fix(run: Run, known: Knowledge) -> Fix | None:
 
 def _cast(run: Run) -> Fix | None:
     """The cast after loading that a script would have to leave out: of a part that has another dtype than it was loaded in."""
-    for operand in run.crash.operands if run.crash else ():
+    for operand in (operand for operand in (run.crash.operands if run.crash else ()) if operand.role in OWN):
         part = named(run, operand.component)
         loaded = part.loads().dtype if part else None
         if part and loaded and loaded is not operand.dtype and loaded.is_half != operand.dtype.is_half:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -18,6 +19,9 @@ from ..origins import Origin
 from ..pretend import replaced, unweighted
 from ..words import first_line
 from ..world import World
+
+MOST_LAYERS: Final = 10_000
+"""Layers that a config may ask for: no model has as many, and building them would take all memory."""
 
 
 class CannotBuild(Exception):
@@ -61,7 +65,10 @@ def build(
         raise CannotBuild(f"{part.label}: nothing says which class it is")
     kind = kind or klass(library, part.klass)
     if part.config is None:
-        raise CannotBuild(f"{part.label}: there is no config to build {part.klass} from")
+        raise CannotBuild(f"{part.label}: there is no config that can be read to build {part.klass} from")
+    for key, value in part.config.data.items():
+        if isinstance(value, int) and value > MOST_LAYERS and re.search(r"layers?$|depth|blocks?$", key):
+            raise CannotBuild(f"{part.label}: its config asks for {value:,} {key}")
     dtype = part.loads().dtype or F32
     asked = request.dtype_for(part.name) is not None
     with under(dtype if asked or part.family == "transformers" else F32), unweighted(), world, replaced(world, "building", True):

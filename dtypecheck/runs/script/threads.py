@@ -6,21 +6,25 @@ import _thread
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import thread as pool
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
 
 from ..device import Answers, stands_for
 from .session import Session
 
+_POOL: Final = pool.__file__
+
 
 def follow(session: Session) -> None:
-    """From now on. Threads that a library starts for itself are left alone."""
+    """From now on. Threads that a library starts for itself are left alone, but for those of a pool, asyncio's among them."""
     session.changes.wrap(threading.Thread, "start", lambda start: _starting(session, start))
 
 
 def _starting(session: Session, start: Callable[..., None]) -> Callable[..., None]:
     def started(thread: threading.Thread) -> None:
-        if session.script.owns(sys._getframe(1).f_code.co_filename):
+        caller = sys._getframe(1).f_code.co_filename
+        if session.script.owns(caller) or caller == _POOL:
             thread.run = _in_world(session, thread.run)  # type: ignore[method-assign]
         start(thread)
 
