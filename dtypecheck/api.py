@@ -116,6 +116,8 @@ def rehearse_script(
     except ImportError as fault:
         raise WrongUse(f"a rehearsal needs {fault.name}: pip install 'dtypecheck[torch]'") from None
     run = perform(target, arguments, known, request.device or "cuda", models or {}, request.libraries)
+    if run.verdict == "runs" and not run.weight_bytes:
+        run = replace(run, verdict="unknown", reason="the script loaded no model: there was nothing to rehearse")
     return report_runs([run], known, request, target.as_posix())
 
 

@@ -38,7 +38,7 @@ KEYS = {
             "components",
             "denoisers",
         ),
-        *("fixed", "by_hand", "runs", "crashes", "why", "source"),
+        *("fixed", "by_hand", "runs", "crashes", "rehearsed", "why", "source"),
     },
     "models": {
         *(

@@ -71,12 +71,17 @@ def of_class(name: str, known: Knowledge, device: str) -> tuple[Row, str]:
             run = rehearse(plan(pipeline, request, known), None, known, device, instead=made.rest)
             if run.verdict == "runs":
                 runs.append(words | said)
-            elif run.verdict == "crashes" and run.confirmed:
+            elif run.crash and run.confirmed and not _of_device(run):
                 crashes.append(words | said | crashed(run))
             else:
-                undecided = run.reason
+                undecided = run.reason or f"{device} lacks an operator: {run.crash.message if run.crash else ''}"
     stamp = {library: version for library, version, _ in versions(())}
     return {"runs": runs, "crashes": crashes, "rehearsed": {"device": device, **stamp}}, undecided
+
+
+def _of_device(run: Run) -> bool:
+    """True when it crashed because the device has no such operator, which says nothing about other devices."""
+    return run.crash is not None and "not implemented for" in run.crash.message
 
 
 def crashed(run: Run) -> Row:
@@ -105,7 +110,11 @@ def plans(pipeline: Pipeline) -> Iterator[tuple[dict[str, DType], Row]]:
 
     def by_role(dtypes: Mapping[str, DType], rest: DType) -> dict[str, DType]:
         roles = {role: name for name, members in _NAMES.items() for role in members}
-        return {part.name: dtypes.get(roles.get(part.role, "denoiser"), rest) for part in pipeline.components}
+        further = pipeline.of_role("vae")[1:]
+        return {
+            part.name: rest if part in further else dtypes.get(roles.get(part.role, "denoiser"), rest)
+            for part in pipeline.components
+        }
 
     has = {name for name, roles in _NAMES.items() if pipeline.of_role(*roles)}
     has |= {"denoiser"} if pipeline.of_role("denoiser") else set()

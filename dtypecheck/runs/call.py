@@ -15,7 +15,7 @@ from ..subjects.shown import Crash, Operand, Outcome
 from . import edges, origins
 from .device import pretended
 from .lent import Lent
-from .modules import dtype_of
+from .modules import came_from, dtype_of
 from .origins import Origin
 from .pretend import autocast_here, eager, numbered, quiet, replaceable
 from .words import first_line, place
@@ -72,7 +72,7 @@ def run(
 
 def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcomes:
     """What an exception means: a broken contract, an error about dtypes, or something a rehearsal says nothing about."""
-    module = (world.modules.failed or "") if _same(fault, world.modules.raised) else ""
+    module = (world.modules.failed or "") if came_from(fault, world.modules.raised) else ""
     text = str(fault).strip()
     if world.undecided:
         return Outcomes("unknown", reason=world.undecided, where=module)
@@ -80,7 +80,7 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
     if breach is None and not ABOUT_DTYPES.search(text):
         return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
     operator, tensors = (breach.operator, breach.operands) if breach else ("", ())
-    if breach is None and world.failed and _same(fault, world.failed[0]):
+    if breach is None and world.failed and came_from(fault, world.failed[0]):
         operator, tensors = world.failed[1:]
     elif breach is None and module:
         operator, tensors = world.modules.given
@@ -94,17 +94,6 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
         confirmed=breach.confirmed if breach else True,
     )
     return Outcomes("crashes", crash)
-
-
-def _same(fault: BaseException | None, raised: BaseException | None) -> bool:
-    """True when one exception is the other or came from it; a caught one that is over is not."""
-    seen: set[int] = set()
-    while fault is not None and id(fault) not in seen:
-        if fault is raised:
-            return True
-        seen.add(id(fault))
-        fault = fault.__cause__ or fault.__context__
-    return False
 
 
 def _operand(role: str, tensor: torch.Tensor, world: World) -> Operand:

@@ -66,8 +66,9 @@ class Modules:
     def fail(self) -> None:
         """An exception leaves the running module; the innermost keeps the place, until another exception comes."""
         fault = sys.exc_info()[1]
-        if self.failed is None or fault is not self.raised:
-            self.failed, self.raised = self.here, fault
+        if self.failed is None or not came_from(fault, self.raised):
+            self.failed = self.here
+        self.raised = fault
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -84,7 +85,7 @@ class Modules:
             try:
                 result = call(module, *args, **kwargs)
             except Exception:
-                if self.failed is None or sys.exc_info()[1] is not self.raised:
+                if self.failed is None or not came_from(sys.exc_info()[1], self.raised):
                     self.given = _operands(module, args, kwargs)
                 self.fail()
                 raise
@@ -99,6 +100,17 @@ class Modules:
             yield
         finally:
             torch.nn.Module.__call__ = call
+
+
+def came_from(fault: BaseException | None, raised: BaseException | None) -> bool:
+    """True when one exception is the other or was raised from it; one that was caught and is over has nothing to do with it."""
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        if fault is raised:
+            return True
+        seen.add(id(fault))
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def _operands(

@@ -96,7 +96,7 @@ def test_the_weights_of_sdxl_are_counted_as_they_will_lie_in_memory(cases: Path)
 
 def test_every_component_of_a_pipeline_is_called_in_its_own_dtype_with_the_arguments_given(cases: Path) -> None:
     (run,) = api.rehearse(cases / "sd15", dtype="float16", call={"height": 64, "num_inference_steps": 1}).runs
-    assert (run.verdict, run.called) == ("runs", "1 steps at 128x64")
+    assert (run.verdict, run.called) == ("runs", "1 step at 128x64")
     assert {row.module.partition(".")[0] for row in run.modules} == {"text_encoder", "unet", "vae"}
     assert {row.dtype_out for row in run.modules if row.module in ("unet.conv_in", "vae.decoder.conv_in")} == {F16}
     assert {row.calls for row in run.modules if row.module == "unet.conv_in"} == {1}

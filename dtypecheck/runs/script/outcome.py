@@ -59,7 +59,7 @@ def _crash(session: Session, crash: Crash, line: str) -> Crash:
 
     def told(operand: Operand) -> Operand:
         part = session.heard.parts.get(operand.component)
-        where = operand.where or (part.cast or (part.line if part.loaded else "") if part else "")
+        where = (part.cast or (part.line if part.loaded else "") if part else "") or operand.where
         return replace(operand, made=shown(operand.made), where=shown(where))
 
     return replace(crash, operands=tuple(map(told, crash.operands)), glue=shown(crash.glue), script=line)
