@@ -44,7 +44,7 @@ def test_the_sample_holds_runs_and_crashes_of_several_kinds() -> None:
     """Agreement says little if everything runs: the recorded rows of the sample know both."""
     rows = [KNOWN.row("pipelines", name) for name in SAMPLE]
     assert all(row["runs"] for row in rows)
-    assert len({crash["stage"] for row in rows for crash in row.get("crashes", ())}) > 2
+    assert len({crash["stage"] for row in rows for crash in row.get("crashes", ())}) >= 2
 
 
 @pytest.mark.slow
