@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import log2
 from typing import Literal
 from weakref import ReferenceType, ref
 
 from ..dtypes import DType
 from . import Pipeline
+from .numbers import Departure, Healing, Picture, Producer
 
 Outcome = Literal["runs", "crashes", "unknown"]
 
@@ -58,7 +60,10 @@ class Event:
     """Something that ran and that nobody asked for, all its occurrences at one place together.
 
     kind: "promoted" (a half tensor met a wider one and the result is wide), "island" (a part that its class keeps in float32
-    runs in half), "rotary" (a table of positions computed in half), "autocast" (a half VAE inside autocast).
+    runs in half), "rotary" (a table of positions computed in half), "autocast" (a half VAE inside autocast), "mixed" (one module
+    holds parameters in several dtypes), "lowered" (float32 weights computed in half), "scaler" (a GradScaler on half
+    parameters), "optimizer" (an optimizer that steps half parameters; `to` is None and dtypes are theirs), "optimizer-nan" (and
+    they are not finite any more).
     module: its path. operator: the first. dtypes: what went in. to: what came out. by: who brought the wide one.
     nbytes: how much more memory the results took together than in the narrower dtype. times: how often.
     downstream: how many modules after it then ran in the wide dtype. by_design: True for what a library does itself.
@@ -87,12 +92,26 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ModuleRow:
-    """What went through one module over a whole run: floating dtypes of its first input and output."""
+    """What went through one module over a whole run: floating dtypes of its first input and output.
+
+    klass: its class. weights: the dtype of most of its own parameters. absmax: the largest magnitude of any output, None unless
+    it was watched and finite.
+    """
 
     module: str
     calls: int
     dtype_in: DType | None = None
     dtype_out: DType | None = None
+    absmax: float | None = None
+    klass: str = ""
+    weights: DType | None = None
+
+    @property
+    def headroom_bits(self) -> float | None:
+        """How many times the largest output could double before it leaves its dtype; None where that is unknown."""
+        if self.absmax is None or self.dtype_out is None or not self.dtype_out.largest:
+            return None
+        return log2(self.dtype_out.largest / self.absmax) if self.absmax else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +141,10 @@ class Run:
     weight_bytes: of the parameters, by component. substituted: what stood in for something the folder lacks, in words.
     remedies: usual requests (float16, bfloat16, float32 for all) that were rehearsed too, and what came out.
     called: how the call was made, in words: "2 steps at 64x64". written: files that a script wanted to write.
+    Watched only: producers, pictures: what became of the numbers. departures: what `--confirm` measured on a finite run.
+    healed: what `--heal` did. limits: what could not be seen, in words: "unet was compiled before the watch: it is seen as
+    one module". steps: calls by component. variable: the script's name for the pipeline, "" unknown; only printed.
+    code: the exit code of the script itself. ranks: of the processes that were merged into this run.
     """
 
     how: Literal["rehearsed", "watched"]
@@ -140,6 +163,15 @@ class Run:
     written: tuple[str, ...] = ()
     module: str = ""
     called: str = ""
+    producers: tuple[Producer, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    departures: tuple[Departure, ...] = ()
+    healed: tuple[Healing, ...] = ()
+    limits: tuple[str, ...] = ()
+    steps: Mapping[str, int] = field(default_factory=dict)
+    variable: str = ""
+    code: int = 0
+    ranks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for event in self.events:
