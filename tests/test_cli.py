@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dtypecheck.cli import cli
 from dtypecheck.testing import lay_out as example
 from dtypecheck.testing import safetensors
 
@@ -38,11 +39,15 @@ def run(*arguments: str | Path, cwd: Path | None = None, **environment: str) -> 
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=120)
 
 
-def test_alone_it_says_in_four_lines_which_verb_is_for_which_trouble() -> None:
+def test_alone_it_says_in_a_few_lines_which_verb_is_for_which_trouble() -> None:
     done = run()
-    assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 4
-    assert all("dtypecheck " in line for line in done.stdout.splitlines())
+    lines = [line.split("dtypecheck ") for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(lines) <= 6
+    assert [trouble.rstrip()[-1] for trouble, _ in lines] == ["?"] * len(lines)
+    assert {len(trouble) for trouble, _ in lines} == {30}
+    assert [words.split()[0] for _, words in lines][:2] == ["watch", "explain"]
+    assert {words.split()[0] for _, words in lines} == set(cli.commands) - {"dev"}
 
 
 def test_a_clean_folder_is_exit_0_and_one_line(tmp_path: Path) -> None:
@@ -133,17 +138,48 @@ def test_a_full_disk_is_exit_2_and_names_the_cause(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
-    lay(tmp_path, GOOD)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dtypecheck", "explain"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    process.wait(timeout=60)
-    process.stderr.close()
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["scan", "good"], 0),
+        (["scan", "good", "--output-format", "json"], 0),
+        (["scan", "good", "--output-format", "terminal"], 0),
+        (["scan", "bad"], 1),
+        (["scan", "bad", "-o", "/dev/stdout"], 1),
+        (["scan", "bad", "--fail-on", "never"], 0),
+        (["scan", "."], 1),
+        (["scan", "empty"], 3),
+        (["scan", "--help"], 0),
+        (["explain", "DT110"], 0),
+        ([], 0),
+    ],
+    ids=lambda value: " ".join(value) or "alone" if isinstance(value, list) else None,
+)
+def test_a_reader_that_goes_away_changes_no_exit_code_and_is_no_traceback(
+    arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    lay(tmp_path / "good", GOOD)
+    lay(tmp_path / "bad", BAD)
+    (tmp_path / "empty").mkdir()
+    assert unread(*arguments, cwd=tmp_path) == (code, "")
+
+
+def test_a_reader_of_everything_that_goes_away_hides_no_wrong_use(tmp_path: Path) -> None:
+    assert unread("scan", "no/such/folder", cwd=tmp_path, errors=subprocess.STDOUT)[0] == 2
+    assert unread("scna", cwd=tmp_path, errors=subprocess.STDOUT)[0] == 2
+
+
+def unread(*arguments: str, cwd: Path, errors: int = subprocess.PIPE) -> tuple[int, str]:
+    """The exit code and stderr of a run whose output is a pipe that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dtypecheck", *arguments], stdout=writer, stderr=errors, text=True, cwd=cwd, timeout=60
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr or ""
 
 
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:

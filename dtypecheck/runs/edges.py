@@ -72,7 +72,7 @@ def _edge(name: str, method: str, call: Callable[..., Any], world: World) -> Cal
         world.modules.enter(name)
         try:
             result = call(*args, **kwargs)
-        except Exception:
+        except Exception:  # the component's own code raises anything; it is noted and goes on
             world.modules.fail()
             raise
         finally:

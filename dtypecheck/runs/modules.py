@@ -84,7 +84,7 @@ class Modules:
             self.enter(path)
             try:
                 result = call(module, *args, **kwargs)
-            except Exception:
+            except Exception:  # a module's own code raises anything; it is noted and goes on
                 if self.failed is None or not came_from(sys.exc_info()[1], self.raised):
                     self.given = _operands(module, args, kwargs)
                 self.fail()

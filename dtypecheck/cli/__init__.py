@@ -1,0 +1,89 @@
+"""The command line: parse, call one function, render, exit."""
+
+from __future__ import annotations
+
+import gc
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from .. import __version__
+from ..config import BadSettings
+from ..knowledge import BadRow
+from ..policy import MISUSED, NOTHING, UnknownRule
+from ..request import NothingThere, WrongUse
+from . import dev, explain, rehearse, scan, watch
+from .output import read_or_not
+
+GUIDE = """\
+black image or a crash?       dtypecheck watch script.py
+have an error message?        dtypecheck explain "mat1 and mat2 must have the same dtype"
+curious about a model?        dtypecheck scan MODEL
+which dtype will it have?     dtypecheck scan MODEL --dtype float16 --variant fp16
+will it crash on that GPU?    dtypecheck rehearse MODEL --dtype bfloat16 --device t4   (or your script.py)
+"""
+
+
+class Verbs(click.Group):
+    """The verbs: all may print to a reader that goes away early, which click itself takes for a failure."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the verb that was asked for."""
+        with read_or_not(sys.stdout):
+            return super().invoke(context)
+
+
+@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="dtypecheck")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Say which dtype every part of a pipeline will have, and where it will crash or turn black."""
+    if context.invoked_subcommand is None:
+        click.echo(GUIDE, nl=False)
+
+
+for command in (scan.scan, rehearse.rehearse, watch.watch, explain.explain, dev.dev):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
+    gc.set_threshold(50_000, 20, 20)
+    if sys.stdout is None or sys.stderr is None:
+        if sys.stderr is not None:
+            sys.stderr.write("dtypecheck: stdout is closed; -o FILE writes a report elsewhere\n")
+        sys.exit(MISUSED)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as fault:
+        with read_or_not(sys.stderr):
+            fault.show()
+        sys.exit(MISUSED)
+    except (WrongUse, BadSettings, UnknownRule, BadRow) as fault:
+        _end(str(fault), MISUSED)
+    except NothingThere as fault:
+        _end(str(fault), NOTHING)
+    except OSError as fault:
+        _end(f"{fault.filename or 'output'}: {fault.strerror or fault}", MISUSED)
+    except Exception as fault:
+        if "--debug" in words:
+            raise
+        _end(f"a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", MISUSED)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    """Say why there is no report, and exit."""
+    with read_or_not(sys.stderr):
+        click.echo(f"dtypecheck: {text}", err=True)
+    sys.exit(code)

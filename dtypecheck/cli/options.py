@@ -1,0 +1,84 @@
+"""What a verb is given: the options that all share, a script with its own words, and values as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import FAIL_ON, Settings, find, read
+from ..render import FORMATS
+from ..request import WrongUse
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every verb with a report has."""
+    options = (
+        click.option("--output-format", type=click.Choice(FORMATS), help="terminal on a terminal, else concise."),
+        click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file."),
+        click.option(
+            "--fail-on", type=click.Choice(FAIL_ON), help="The least severity that makes the exit code 1 (default: error)."
+        ),
+        click.option("--select", multiple=True, metavar="RULES", help="Only these rules: codes, prefixes or names."),
+        click.option("--ignore", multiple=True, metavar="RULES", help="Not these rules."),
+        click.option("--extend-select", multiple=True, metavar="RULES", help="These rules besides the selected ones."),
+        click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A settings file."),
+        click.option(
+            "--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), multiple=True, help="More rows."
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="One line a pipeline, and errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Notes too."),
+        click.option("--debug", is_flag=True, help="A traceback when dtypecheck itself fails."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class ScriptCommand(click.Command):
+    """A command whose first target may be a script: everything behind a .py target is the script's own."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Cut the words at the script."""
+        options = [option for option in self.params if isinstance(option, click.Option) and not option.is_flag]
+        takes = {word for option in options for word in option.opts}
+        for number, word in enumerate(args):
+            if word.endswith(".py") and not word.startswith("-") and (number == 0 or args[number - 1] not in takes):
+                context.meta["script arguments"] = args[number + 1 :]
+                return super().parse_args(context, args[: number + 1])
+        context.meta["script arguments"] = []
+        return super().parse_args(context, args)
+
+
+def settings_of(path: Path | None) -> Settings:
+    """Those of --config, else of the working directory or the nearest folder above it that has some."""
+    found = path or find(Path.cwd())
+    return read(found) if found else Settings()
+
+
+def call_values(given: Sequence[str]) -> dict[str, object]:
+    """`height=1024` as {"height": 1024}: a value is JSON (with Python's True, False and None) or else text."""
+    found: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise WrongUse(f"--call {text!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads({"True": "true", "False": "false", "None": "null"}.get(value, value))
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def model_folders(given: Sequence[str]) -> dict[str, Path]:
+    """`name=folder` of --model: what a hub id in a script stands for."""
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not Path(value).is_dir():
+            raise WrongUse(f"--model {text!r} is not NAME=DIR with a folder that exists")
+        found[name] = Path(value)
+    return found

@@ -1,0 +1,48 @@
+"""`dtypecheck scan`: folders and files are read, nothing is executed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..request import WrongUse
+from .options import common, settings_of
+from .output import Progress, finish, has_folder
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
+@click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
+@click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
+@click.option(
+    "--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it."
+)
+@click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
+@common
+def scan(targets: Sequence[str], **options: Any) -> None:
+    """Read headers and configs, and say which dtype every part will have after loading and where that breaks.
+
+    TARGET is a model directory, a folder of several, a weight file, or a Hugging Face cache folder. Nothing is executed and
+    no weight is read; torch and diffusers are not imported.
+
+    Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
+    """
+    from ..api import scan_paths
+
+    if not all(targets):
+        raise WrongUse("an empty TARGET was given")
+    has_folder(options["output"])
+    for key in ("variant", "device"):
+        if options[key] == "":
+            raise WrongUse(f"--{key} is empty; leave it out instead")
+    settings = settings_of(options["config"])
+    wanted = {key: getattr(settings, key) if options[key] is None else options[key] for key in ("dtype", "variant", "device")}
+    with Progress(options["quiet"]) as told:
+        more = {"adapters": options["adapter"], "libraries": options["lib"], "rules_dirs": options["rules_dir"]}
+        report = scan_paths([Path(target) for target in targets], told=told, **more, **wanted)
+    sys.exit(finish(report, settings, options))
