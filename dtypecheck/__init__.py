@@ -6,18 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import rehearse, scan
+    from .explaining import explain
     from .report import Report
+    from .watching import watch
 
-__all__ = ["Report", "__version__", "rehearse", "scan"]
+__all__ = ["Report", "__version__", "explain", "rehearse", "scan", "watch"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`scan`, `rehearse` and `Report`, imported when they are first used, so that `dtypecheck --version` stays instant."""
+    """What `__all__` names, imported when they are first used, so that `dtypecheck --version` stays instant."""
     if name in ("scan", "rehearse"):
         from . import api
 
         return getattr(api, name)
+    if name in ("watch", "guard"):
+        from . import watching
+
+        return getattr(watching, name)
+    if name == "explain":
+        from .explaining import explain
+
+        return explain
     if name == "Report":
         from .report import Report
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .engine import asked_of, report_runs, stopping
+from .engine import asked_of, report_runs, scan_runs, stopping
 from .engine import scan as scan_files
 from .files import place
 from .knowledge import Knowledge, folder
@@ -17,6 +18,12 @@ from .report import Report
 from .request import NothingThere, WrongUse, check_names, make
 from .subjects import Pipeline, Problem
 from .subjects.shown import Run, Tried
+from .watching import watch, watch_script
+
+if TYPE_CHECKING:
+    from .messages.explain import Explanation
+
+__all__ = ["explain", "rehearse", "rehearse_script", "scan", "scan_paths", "watch", "watch_script"]
 
 
 def scan(
@@ -57,7 +64,9 @@ def scan_paths(
     given = [place(path) for path in _targets(list(adapters))]
     report = Report(request=request)
     for path in paths:
-        part = scan_files(place(path), request, known, given, told)
+        files = place(path)
+        judged = scan_runs(files, request, known) if path.suffix == ".json" and path.is_file() else None
+        part = judged or scan_files(files, request, known, given, told)
         report = report + (part.below(_prefix(path, paths)) if len(paths) > 1 else part)
     check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
     return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")
@@ -119,6 +128,13 @@ def rehearse_script(
     if run.verdict == "runs" and not run.weight_bytes:
         run = replace(run, verdict="unknown", reason="the script loaded no model: there was nothing to rehearse")
     return report_runs([run], known, request, target.as_posix())
+
+
+def explain(fault: BaseException | str) -> Explanation:
+    """Say what an exception, or the text of a message, a traceback or a log, means; see `explaining.explain`."""
+    from .explaining import explain as explained
+
+    return explained(fault)
 
 
 def _rehearsed(

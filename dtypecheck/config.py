@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .findings import SEVERITIES
 
-FORMATS: Final = ("terminal", "concise", "json")
+FORMATS: Final = ("terminal", "concise", "json", "html")
 FAIL_ON: Final = (*SEVERITIES, "never")
 
 

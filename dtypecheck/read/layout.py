@@ -16,6 +16,7 @@ from .formats import FOREIGN, READERS, read_header, stock_of, suffix_of
 from .header import BROKEN_JSON, OTHER_FORMAT, PATH_ESCAPE, UNREADABLE, WEIGHTS_MISSING, Header
 from .jsons import read_config
 from .packed import quantised
+from .roles import role_of
 from .shards import weight_sets
 from .single import components as split
 from .single import recognise, rest
@@ -151,7 +152,7 @@ class Reader:
                 )
                 continue
             taken.add(place)
-            role = "denoiser" if name in row.get("denoisers", ()) else self._role(name, value[1])
+            role = "denoiser" if name in row.get("denoisers", ()) else role_of(self.known, name, value[1])
             if role == "weightless":
                 self._check_json(self._folders.get(place))
             else:
@@ -233,15 +234,6 @@ class Reader:
                 )
         return bool(names)
 
-    def _role(self, name: str, klass: str | None) -> str:
-        rows: list[tuple[str, Mapping[str, list[str]]]] = list(self.known.all("roles"))
-        for role, row in rows:
-            if any(re.fullmatch(rf"(prior_|decoder_)?({pattern})(_\w+)?", name) for pattern in row.get("names", ())):
-                return role
-        return next(
-            (role for role, row in rows if klass and any(re.fullmatch(p, klass) for p in row.get("classes", ()))), "other"
-        )
-
     def _lone(self, folder: _Folder) -> Iterator[Reading]:
         """A folder that no model_index names: a component, a transformers model, a PEFT adapter, or loose files."""
         config = self._own_config(folder)
@@ -260,7 +252,7 @@ class Reader:
             if not sets and not foreign and not found.problems:
                 detail = "a model's config.json without weights beside it"
                 self.problems.append(Problem(WEIGHTS_MISSING, Where(config.path), detail))
-            component = self._made(name, folder.path, klass, family, self._role(name, klass), config, sets)
+            component = self._made(name, folder.path, klass, family, role_of(self.known, name, klass), config, sets)
             kind = "component" if family == "diffusers" else "model"
             yield self._reading(Pipeline(folder.path or ".", None, kind, (component,), loose=self._loose(folder, found.used)))
         else:

@@ -21,37 +21,38 @@ from .world import World
 _ASKED: Final = torch.Tensor.dtype.__get__
 
 
-class Lent(TorchFunctionMode):  # type: ignore[misc]
-    """Watches who is asked for a dtype, and marks what is then made in it and nobody else brought.
+class Lending:
+    """Remembers who is asked for a dtype, and marks what is then made in it and nobody else brought.
 
     That is so where the answer goes into the very call that makes the tensor, or into a name. Inside a component only the
     function that asked counts; between components a function that is called from there too.
+    find, note: where origins are kept. inside: says whether a component runs.
     """
 
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
+    def __init__(
+        self,
+        find: Callable[[torch.Tensor], Origin | None],
+        note: Callable[[torch.Tensor, Origin], None],
+        inside: Callable[[], bool],
+    ) -> None:
+        self.find = find
+        self.note = note
+        self.inside = inside
         self._asked: dict[torch.dtype, tuple[int, int, Origin]] = {}
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if self.world.busy:
-            return result
+    def heard(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, result: Any, frame: FrameType) -> None:
+        """A function of torch was called from a frame and gave a result."""
         if func == _ASKED:
-            origin = origins.of(args[0])
+            origin = self.find(args[0])
             if origin is not None and (origin.kind != "code" or origin.after):
-                frame = sys._getframe(1)
                 line = 0 if _named(frame.f_code, frame.f_lasti) else frame.f_lineno
                 self._asked[result] = id(frame), line, origin
-            return result
+            return
         if isinstance(result, torch.Tensor) and result.dtype in self._asked and result.dtype in _given(args, kwargs):
-            found = origins.of(result)
+            found = self.find(result)
             asked, line, origin = self._asked[result.dtype]
-            if (found is None or found.kind == "code") and self._active(asked, line, sys._getframe(1)):
-                origins.mark(result, _lent(found, origin))
-        return result
+            if (found is None or found.kind == "code") and self._active(asked, line, frame):
+                self.note(result, _lent(found, origin))
 
     def _active(self, asked: int, line: int, frame: FrameType | None) -> bool:
         """True while the function that asked runs, and its answer is in use. line: where it asked, 0 for a name."""
@@ -59,10 +60,27 @@ class Lent(TorchFunctionMode):  # type: ignore[misc]
             if id(frame) == asked:
                 begin, end = _span(frame.f_code, frame.f_lasti)
                 return not line or begin <= line <= end
-            if self.world.inside:
+            if self.inside():
                 return False
             frame = frame.f_back
         return False
+
+
+class Lent(TorchFunctionMode):  # type: ignore[misc]
+    """Follows who lends a dtype in a rehearsal."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.lending = Lending(origins.of, origins.mark, lambda: bool(world.inside))
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not self.world.busy:
+            self.lending.heard(func, args, kwargs, result, sys._getframe(1))
+        return result
 
 
 def _lent(found: Origin | None, asked: Origin) -> Origin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, Final
@@ -15,6 +16,8 @@ _NAME: Final = "_dtypecheck_origin"
 _OURS: Final = __name__.rpartition(".")[0].replace(".", "/")
 
 
+_TYPED: Final = ("<stdin>", "<ipython-input")
+"""How files are called that somebody types in."""
 _KINDS: Final = ("component", "argument", "code", "parameter")
 """Who is named where several had a hand in a tensor, the first of them."""
 
@@ -49,6 +52,7 @@ class Origin:
                 text = f"the argument {self.name}"
             case "code":
                 text = f"{self.name}() at {self.where}" if self.where else f"{self.name}()"
+                text = self.where if self.where and self.name.startswith("<") else text
             case _:
                 text = self.name
         return f"{text} ({self.through})" if self.through and self.through != self.name else text
@@ -65,8 +69,17 @@ def mark(tensor: torch.Tensor, origin: Origin) -> None:
     tensor.__dict__[_NAME] = origin
 
 
-def hand_on(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> None:
-    """Give each floating output the origin of the input that decided its dtype; what nobody made, the line that runs made."""
+def hand_on(
+    inputs: list[torch.Tensor],
+    outputs: list[torch.Tensor],
+    find: Callable[[torch.Tensor], Origin | None] = of,
+    note: Callable[[torch.Tensor, Origin], None] = mark,
+    above: int = 1,
+) -> None:
+    """Give each floating output the origin of the input that decided its dtype; what nobody made, the line that runs made.
+
+    find, note: where origins are kept, on the tensors themselves by default. above: frames between the caller and what runs.
+    """
     for out in outputs:
         if not out.is_floating_point():
             continue
@@ -74,14 +87,14 @@ def hand_on(inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> None:
             continue
         floats = [t for t in inputs if t.is_floating_point()]
         same = [t for t in floats if t.dtype == out.dtype]
-        makers = [o for t in same or floats if (o := of(t)) is not None]
+        makers = [o for t in same or floats if (o := find(t)) is not None]
         chosen = min(makers, key=_rank, default=None)
         if chosen is None or (floats and not same and chosen.kind != "parameter"):
-            frame = sys._getframe(2)
+            frame = sys._getframe(above + 1)
             chosen = Origin("code", function(frame), where=line(frame))
-        after = next((o.name for t in floats if (o := of(t)) is not None and o.kind == "component"), "")
-        after = after or next((o.after for t in floats if (o := of(t)) is not None and o.after), "")
-        mark(out, replace(chosen, after=after) if after != chosen.after else chosen)
+        after = next((o.name for t in floats if (o := find(t)) is not None and o.kind == "component"), "")
+        after = after or next((o.after for t in floats if (o := find(t)) is not None and o.after), "")
+        note(out, replace(chosen, after=after) if after != chosen.after else chosen)
 
 
 def through(tensor: torch.Tensor, name: str) -> None:
@@ -95,7 +108,8 @@ def _foreign(frame: FrameType | None) -> FrameType | None:
     """The nearest frame that is neither ours nor torch's own."""
     while frame is not None:
         path = frame.f_code.co_filename.replace("\\", "/")
-        if "/torch/" not in path and _OURS not in path and not path.startswith("<"):
+        ours = _OURS in path or path.endswith("/dtypecheck/notebook.py")
+        if "/torch/" not in path and not ours and (not path.startswith("<") or path.startswith(_TYPED)):
             return frame
         frame = frame.f_back
     return None

@@ -49,7 +49,8 @@ class Producer:
     and weights that are not). absmax_in: the largest magnitude that went in. before: the calls before it, the last one last.
     carried: how many modules handed it on, carried_to: the last of them. killed_by: the module that made it finite again
     (nan_to_num, clamp), "" if none did. weights: its own parameters that are not finite, by name. times: in how many steps.
-    reaches: "" or the component whose output it spoilt.
+    reaches: "" or the component whose output it spoilt. operator: the one that did it, where operators were watched.
+    autocast: its weights are wider, autocast took them to this dtype. before_module: the first module that was given it, where it came about in a module's own code between two others.
     """
 
     module: str
@@ -66,6 +67,9 @@ class Producer:
     weights: tuple[str, ...] = ()
     times: int = 1
     reaches: str = ""
+    operator: str = ""
+    before_module: str = ""
+    autocast: bool = False
     replay: Replay | None = None
 
     @property

@@ -90,5 +90,5 @@ class Request:
     def __str__(self) -> str:
         if not self.dtypes:
             return "no dtype"
-        named = [f"{name}={dtype.short}" for name, dtype in self.dtypes.items() if name]
-        return ", ".join([self.dtypes[""].short] * ("" in self.dtypes) + named)
+        rest = [self.dtypes[""].short] if "" in self.dtypes else []
+        return ", ".join(rest + [f"{name}={dtype.short}" for name, dtype in self.dtypes.items() if name])

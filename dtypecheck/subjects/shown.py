@@ -48,6 +48,8 @@ class Crash:
     script: str = ""
     stage: str = "call"
     confirmed: bool = True
+    why: str = ""
+    remedy: str = ""
 
     @property
     def component(self) -> str:

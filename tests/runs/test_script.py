@@ -239,7 +239,7 @@ def test_a_dtype_that_was_taken_from_a_component_is_followed_back_to_where_that_
     assert (brought.dtype.short, brought.component, brought.where) == ("fp32", "text_encoder_2", f"{script}:4")
 
 
-@pytest.mark.parametrize(("dtype", "made"), [("state.dtype", "text_encoder"), ("torch.float16", "<module>() at serve.py:6")])
+@pytest.mark.parametrize(("dtype", "made"), [("state.dtype", "text_encoder"), ("torch.float16", "serve.py:6")])
 def test_a_dtype_that_nobody_was_asked_for_is_the_doing_of_its_line(
     dtype: str, made: str, place: Path, rehearsed: Rehearsed
 ) -> None:

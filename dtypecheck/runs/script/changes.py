@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -79,10 +80,19 @@ class _Finder(MetaPathFinder):
 
     def __init__(self, wanted: Mapping[str, Callable[[ModuleType], None]]) -> None:
         self.wanted = wanted
+        self._asking: set[tuple[str, int]] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in self.wanted:
+        asked = name, threading.get_ident()
+        if name not in self.wanted or asked in self._asking:  # another of our kind, which waits for the same module, asks back
             return None
+        self._asking.add(asked)
+        try:
+            return self._ask(name, path, target)
+        finally:
+            self._asking.discard(asked)
+
+    def _ask(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
                 continue

@@ -1,0 +1,127 @@
+"""Everything that listens, put together: modules, calls of pipelines, the history of their parts, pictures, training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...knowledge import Knowledge
+from ...subjects import Request
+from ...subjects.numbers import Picture
+from ...subjects.shown import Run
+from ..script.changes import Changes, on_import
+from ..script.trace import Script
+from .calls import Calls
+from .history import History
+from .names import is_pipeline
+from .pictures import Pictures
+from .record import run_of
+from .training import Training
+from .watcher import Settings, Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for. level: "component", "module" or "op". eager: compiled parts run as they were written.
+
+    heal: cast or widen what would crash or overflow, and go on. confirm: run producers again, to tell precision from kernels.
+    """
+
+    level: str = "module"
+    eager: bool = False
+    heal: bool = False
+    confirm: bool = False
+
+
+class Listening:
+    """A watch that is on, or was. failed: parts of ours that broke on the way and were left out, in words."""
+
+    def __init__(self, watcher: Watcher, request: Request, script: Script | None = None) -> None:
+        self.watcher = watcher
+        self.request = request
+        self.script = script
+        self.code = 0
+        self.history = History(script)
+        self.training = Training(watcher.names.parameter, script)
+        self.pictures = Pictures(self.bad, lambda: max(watcher.calls, 1))
+        self.on_bad: Callable[[Picture], None] | None = None
+
+    def forget(self) -> None:
+        """Begin anew with what is found: the next call is judged by itself."""
+        self.watcher.forget()
+
+    def bad(self, picture: Picture) -> None:
+        """A picture is not finite."""
+        if self.on_bad is not None:
+            self.on_bad(picture)
+
+    @property
+    def run(self) -> Run:
+        """The record of the run so far."""
+        broken = [*self.history.faults, *self.training.faults, *self.pictures.faults]
+        for text in broken:
+            self.watcher.limits.setdefault(f"a bug of ours: {text}")
+        return run_of(
+            self.watcher,
+            self.request,
+            script=self.script.given if self.script else "",
+            code=self.code,
+            pictures=self.pictures.seen(),
+            events=self.training.events(),
+        )
+
+
+@contextlib.contextmanager
+def listen(
+    target: Any,
+    options: Options,
+    known: Knowledge,
+    request: Request,
+    script: Script | None = None,
+    called: Callable[[Listening], None] | None = None,
+    crashed: Callable[[BaseException, str], None] | None = None,
+) -> Iterator[Listening]:
+    """Listen to every module of this process meanwhile.
+
+    target: a pipeline or a module to begin with, or None; those made later are found. called: told after each outermost call of
+    a pipeline, or of a module where the target is one; crashed: of each exception that was explained, and how.
+    errors: TypeError for a target that is neither.
+    """
+    if target is not None and not isinstance(target, torch.nn.Module) and not is_pipeline(target):
+        raise TypeError(f"a pipeline or a module can be watched, no {type(target).__name__}")
+    settings = Settings(options.level, crashed=crashed)
+    if script is not None:
+        settings.owns, settings.shown = script.owns, script.shown
+    watcher = Watcher(known, settings, request)
+    if options.confirm:
+        from .confirm import Confirm
+
+        watcher.keeper = Confirm(watcher)
+    if options.heal:
+        from .heal import Heal
+
+        watcher.healer = Heal(watcher)
+    listening = Listening(watcher, request, script)
+    with contextlib.ExitStack() as stack:
+        changes = stack.enter_context(Changes())
+        calls = Calls(watcher, changes, (lambda pipe, result: called(listening)) if called else None)
+        stack.enter_context(on_import(calls.wanted()))
+        if options.eager:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if isinstance(target, torch.nn.Module):
+            watcher.names.bare(target)
+            watcher.after = (lambda: called(listening)) if called else None
+        elif target is not None:
+            watcher.names.pipeline(target)
+            calls.follow(type(target))
+        for part in (listening.history, listening.training, listening.pictures):
+            stack.enter_context(part)
+        watcher.stories = listening.history.of
+        watcher.decoded = listening.pictures.decoded
+        watcher.start()
+        stack.callback(watcher.stop)
+        yield listening

@@ -1,0 +1,53 @@
+"""The pipeline of a run as a subject: what its live components are and which dtypes they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from ...dtypes import DType
+from ...findings import Where
+from ...knowledge import Knowledge
+from ...read.roles import role_of
+from ...subjects import Claim, Component, Load, Pipeline, Quantised, Request
+from ..modules import dtype_of
+
+
+def pipeline_of(components: Iterable[Component], klass: str | None, request: Request) -> Pipeline | None:
+    """A record of the components by name; None without any. klass: of the pipeline, None where the script has none."""
+    parts = {component.name: component for component in components}
+    if not parts:
+        return None
+    return Pipeline(".", klass, "pipeline" if klass or len(parts) > 1 else "model", tuple(parts.values()), request=request)
+
+
+def component(name: str, module: torch.nn.Module, known: Knowledge) -> Component:
+    """A record of one component as it is now."""
+    module = getattr(module, "_orig_mod", module)
+    klass = type(module).__name__
+    counts = _counts(module)
+    main = max((dtype for dtype in counts if dtype.is_float), key=lambda dtype: counts[dtype], default=None)
+    load = Load(main, Claim(main, Where(name), "shows") if main else None, counts)
+    family = "transformers" if type(module).__module__.startswith("transformers.") else "diffusers"
+    return Component(name, name, klass, family, role_of(known, name, klass), quantised=_packed(name, module), load=load)
+
+
+def _counts(module: torch.nn.Module) -> dict[DType, int]:
+    counts: dict[DType, int] = {}
+    for tensor in module.parameters():
+        dtype = dtype_of(tensor)
+        counts[dtype] = counts.get(dtype, 0) + tensor.numel()
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _packed(name: str, module: torch.nn.Module) -> Quantised | None:
+    """How a component says that it is quantised: the attribute that both libraries set."""
+    config: Any = getattr(module, "quantization_config", None) or getattr(
+        getattr(module, "config", None), "quantization_config", None
+    )
+    if config is None or not (getattr(module, "hf_quantizer", None) or getattr(module, "is_quantized", False)):
+        return None
+    method = config.get("quant_method") if isinstance(config, Mapping) else getattr(config, "quant_method", None)
+    return Quantised(str(getattr(method, "value", method) or "quantised"), Where(name))

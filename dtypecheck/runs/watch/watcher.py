@@ -1,0 +1,450 @@
+"""Listens to all modules of this process, from `start` to `stop`, and can say at any time what it has seen."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import torch
+
+from ...knowledge import Knowledge
+from ...read.roles import role_of
+from ...subjects import Request
+from ...subjects.numbers import Departure, Healing
+from ...subjects.shown import Crash
+from ..modules import came_from
+from ..origins import Origin, tensors
+from ..words import first_line
+from .blame import Stories, blamed, note
+from .crash import Messages, Seen, crash_of, given_to
+from .each_operator import EachOperator
+from .facts import look
+from .hooks import Hooks
+from .makers import Between, Makers
+from .names import INSTALLED, Names, Root, Row, let_go
+from .producers import Fault, faults, suspicious
+from .steps import MASKS, Call, Thread, finite
+
+DECODERS: Final = re.compile(r"$|.*decoder$")
+"""Which parts of a VAE give a picture, when they are called from outside: all of it, or its decoder."""
+KEEPS: Final = 16
+"""Elements up to which a float32 tensor may come into a half component: timesteps, scales."""
+MOST: Final = 64
+"""Producers that are kept apart."""
+_OURS: Final = __file__.replace("\\", "/").partition("/runs/watch/")[0] + "/"
+
+
+@dataclass(slots=True)
+class Found:
+    """A producer as it was first seen. row: None for the code between components. step: of its component. times: in how many."""
+
+    fault: Fault
+    row: Row | None
+    root: Root
+    step: int
+    call: int
+    before: list[tuple[Row, Any]]
+    times: int = 1
+    replay: Any = None
+    glue: str = ""
+    weights: tuple[str, ...] = ()
+    autocast: bool = False
+
+
+def is_own(path: str) -> bool:
+    """Whether a file is the user's: no installed library, none of ours."""
+    return not path.startswith((_OURS, "<")) and not any(part in path for part in INSTALLED)
+
+
+@dataclass(slots=True)
+class Settings:
+    """How closely to look. level: "component", "module" or "op". owns, shown: which files are the user's own, and their paths."""
+
+    level: str = "module"
+    owns: Callable[[str], bool] = is_own
+    shown: Callable[[str], str] = str
+    crashed: Callable[[BaseException, str], None] | None = None
+
+
+class Healer(Protocol):
+    """What runs each module instead of torch, so that it does not crash or overflow."""
+
+    def run(self, inner: Callable[..., Any], module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call) -> Any:
+        """Run a module by `inner(module, *args, **kwargs)`, with whatever is needed around it."""
+
+    def healings(self) -> tuple[Healing, ...]:
+        """What was done so far."""
+
+
+class Keeper(Protocol):
+    """What keeps the inputs of outermost calls, to run them again."""
+
+    def keep(self, call: Call, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """An outermost call begins."""
+
+    def found(self, found: Found, call: Call, outer: Any) -> None:
+        """A producer was found in the outermost call that has just ended; `found.replay` is to be filled in."""
+
+    def ended(self, call: Call, module: Any, whole: bool = True) -> None:
+        """An outermost call ended, finite or not. whole: not by an exception."""
+
+    def departures(self) -> tuple[Departure, ...]:
+        """How far the components are from float32."""
+
+
+class Watcher:
+    """Everything one watch holds: the rows of the modules, the makers of tensors, what was found.
+
+    after: called when an outermost call has ended that no pipeline made; what it raises goes to the script.
+    crash: the last one that was explained. limits: what could not be seen. calls: outermost calls of pipelines so far.
+    """
+
+    def __init__(self, known: Knowledge, settings: Settings | None = None, request: Request | None = None) -> None:
+        self.known = known
+        self.request = request or Request()
+        self.settings = settings or Settings()
+        self.names = Names()
+        self.makers = Makers()
+        self.hooks = Hooks(self.names, self, self.settings.level)
+        self.thread: Thread = self.hooks.thread
+        self.between = Between(self.makers, self._inside)
+        self.operators = EachOperator(self.thread) if self.settings.level == "op" else None
+        self.roles: dict[str, str] = {}
+        self.seen = Seen(self.names, self.makers, self.roles, self.settings.owns, self.settings.shown)
+        self.messages = Messages(known)
+        self.found: dict[tuple[Any, ...], Found] = {}
+        self.crash: Crash | None = None
+        self.explained: list[BaseException] = []
+        self.limits: dict[str, None] = {}
+        self.devices: dict[str, None] = {}
+        self.after: Callable[[], None] | None = None
+        self.decoded: Callable[[Any, str], None] | None = None
+        self.healer: Healer | None = None
+        self.keeper: Keeper | None = None
+        self.stories: Stories = lambda module: None
+        self.calls = 0
+        self.steps = 0
+        self.lock = threading.RLock()
+        self.met: dict[Row, None] = {}
+        self.strange: dict[Root, tuple[str, str]] = {}
+
+    # -- on and off
+
+    def start(self) -> None:
+        """Listen from now on."""
+        self.hooks.start()
+        self._follow()
+
+    def stop(self) -> None:
+        """Leave torch as it was."""
+        self._leave()
+        self.hooks.stop()
+
+    def _inside(self) -> bool:
+        return bool(self.thread.stack) or self.thread.off
+
+    def _follow(self) -> None:
+        """Follow the code between components again."""
+        if torch._C._len_torch_function_stack() == 0 or not self._on_top():
+            torch._C._push_on_torch_function_stack(self.between)
+
+    def _leave(self) -> None:
+        if self._on_top():
+            torch._C._pop_torch_function_stack()
+
+    def _on_top(self) -> bool:
+        depth = torch._C._len_torch_function_stack()
+        return depth > 0 and torch._C._get_function_stack_at(depth - 1) is self.between
+
+    # -- what the hooks tell
+
+    def begins(self, thread: Thread, call: Call, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """The outermost call of a component begins. False: it cannot be followed."""
+        root = call.row.root
+        if torch._C._functorch.peek_interpreter_stack() is not None or torch.jit.is_tracing():
+            return False
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            self.limits.setdefault(f"{root.name} was captured into a CUDA graph: what runs in it is not seen")
+            return False
+        root.steps += 1
+        call.step = root.steps
+        if root.steps == 1:
+            self._meet(root)
+        thread.outer = (call, module, args, kwargs)
+        thread.failed = None
+        if root.main is not None and root.main.is_half and root not in self.strange:
+            self._stranger(root, call, args, kwargs)
+        let_go(sys._getframe(3))
+        if self.keeper is not None:
+            self.keeper.keep(call, module, args, kwargs)
+        self._leave()
+        if self.operators is not None:
+            self.operators.__enter__()
+        return True
+
+    def stumbled(self, thread: Thread, fault: Exception) -> None:
+        """Something of ours failed: it is told in the report, and the user's program goes on."""
+        self.limits.setdefault(f"a bug of ours, some calls were not looked at: {first_line(fault)}")
+        if not thread.stack:
+            thread.calls.clear()
+            thread.reduced.forget()
+            self._follow()
+
+    def _meet(self, root: Root) -> None:
+        module = root.module()
+        self.roles[root.name] = role_of(self.known, root.name, type(module).__name__)
+        if hasattr(module, "_orig_mod"):
+            self.limits.setdefault(f"{root.name} is compiled: it is seen as one module; --eager runs it as it was written")
+        device = next((tensor.device.type for tensor in module.parameters()), None)
+        if device:
+            self.devices.setdefault(device)
+        for other in self.names.roots:
+            if other is root or (root.pipeline is not None and other.pipeline == root.pipeline and other.facts is None):
+                self._look_over(other)
+
+    def _look_over(self, root: Root) -> None:
+        """Take the facts of a root anew."""
+        root.stale = False
+        facts = look(root, self.known, self.request, self.stories(root.module()))
+        if facts is not None:
+            events = {(event.kind, event.module): event for event in (*(root.facts.events if root.facts else ()), *facts.events)}
+            root.facts, root.main = replace(facts, events=tuple(events.values())), facts.main
+
+    def _stranger(self, root: Root, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A float32 stream that another component, or the caller, brings into a half component."""
+        for name, tensor in given_to(call, args, kwargs):
+            if tensor.dtype is torch.float32 and tensor.dim() and tensor.numel() > KEEPS and not any(w in name for w in MASKS):
+                origin = self.makers.of(tensor)
+                if origin is not None and self._from_outside(origin) and origin.component != root.name:
+                    self.strange[root] = name, str(replace(origin, through=name))
+                    return
+
+    def _from_outside(self, origin: Origin) -> bool:
+        """Whether a component, a caller or a line of the user's made a tensor, and no library's code."""
+        path = origin.where.rpartition(":")[0]
+        mine = origin.kind == "code" and Path(path).is_absolute() and self.settings.owns(path)
+        return mine or origin.kind in ("component", "argument")
+
+    # -- what the calls of pipelines tell
+
+    def opens(self, pipe: Any, variable: str) -> None:
+        """A pipeline is called from outside."""
+        self.calls += 1
+        self.thread.tainted.clear()
+        self.names.pipeline(pipe, variable)
+        if not self.thread.stack:
+            self._follow()
+
+    def closes(self) -> None:
+        """It is done, well or not. What only outermost calls were looked at for is fetched now, once for the whole call."""
+        if self.thread.calls and not self.thread.stack:
+            self._step(self.thread, self.thread.calls[-1].row.root)
+
+    def broke(self, fault: Exception) -> None:
+        """An exception leaves a pipeline: what no module raised came up between its components."""
+        if self.messages.about_dtypes(fault):
+            self.explain(fault)
+
+    def way(self, call: Call, module: torch.nn.Module) -> None:
+        """A call of a module ended well: count the way it was called."""
+        row, key = call.row, _way(call, module)
+        row.ways[key] = row.ways.get(key, 0) + 1
+        if row.ways[key] == 1:
+            row.root.stale = True
+            self.met.setdefault(row)
+
+    def unmade(self, calls: list[Call]) -> None:
+        """Calls that are made again count once."""
+        for call in calls:
+            module = call.row.module() if not call.operator else None
+            key = _way(call, module) if module is not None else None
+            if key in call.row.ways:
+                call.row.ways[key] -= 1
+                if not call.row.ways[key]:
+                    del call.row.ways[key]
+
+    def ends(self, thread: Thread, call: Call, result: Any) -> None:
+        """The outermost call ended well."""
+        root = call.row.root
+        if root.stale:
+            self._look_over(root)
+        made = Origin("component", root.name)
+        for tensor in tensors(result):
+            if type(tensor) is torch.Tensor and tensor.is_floating_point():
+                self.makers.mark(tensor, made)
+        if self.operators is not None:
+            self.operators.__exit__(None, None, None)
+        if self.settings.level != "component" or not thread.depth:
+            self._step(thread, root)
+        if self.keeper is not None:
+            self.keeper.ended(call, thread.outer[1] if thread.outer else None)
+        thread.outer = None
+        self._follow()
+        if self.decoded is not None and self.roles.get(root.name) == "vae" and DECODERS.match(call.row.below):
+            self.decoded(result, self._spoiler())
+
+    def _spoiler(self) -> str:
+        """The module that made the first number that is not finite in this call of the pipeline, "" if none did."""
+        bad = [it for it in self.found.values() if it.call == self.calls and it.fault.kind in ("nan", "inf") and it.fault.reaches]
+        return self.names.path(bad[0].row) if bad and bad[0].row else ""
+
+    def failed(
+        self,
+        thread: Thread,
+        call: Call,
+        module: torch.nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        fault: BaseException,
+    ) -> None:
+        """An exception leaves a module; at the outermost one it is explained."""
+        if thread.failed is None or not came_from(fault, thread.fault):
+            thread.failed = (call, module, args, kwargs)
+        thread.fault = fault
+        if thread.stack:
+            return
+        if self.operators is not None:
+            self.operators.__exit__(None, None, None)
+        self._follow()
+        self.seen.calls = thread.calls
+        if isinstance(fault, Exception) and self.messages.about_dtypes(fault):
+            self.explain(fault, thread.failed, thread.outer)
+        self._step(thread, call.row.root, whole=False)
+        if self.keeper is not None:
+            self.keeper.ended(call, module if isinstance(fault, Exception) else None, whole=False)
+        thread.failed = thread.outer = thread.fault = None
+
+    def forget(self) -> None:
+        """Begin anew with what is found: for a guard, which judges each call by itself."""
+        with self.lock:
+            self.found.clear()
+            self.crash = None
+
+    def explain(
+        self, fault: BaseException, failed: tuple[Any, ...] | None = None, outer: tuple[Any, ...] | None = None
+    ) -> Crash | None:
+        """Say what an exception about dtypes means, in a note on it; once for each."""
+        if any(known is fault for known in self.explained):
+            return self.crash
+        self.explained = [*self.explained[-7:], fault]
+        crash = crash_of(fault, failed, outer, self.seen)
+        if self.operators is not None and self.operators.failed and self.operators.failed[0] is fault:
+            crash = replace(crash, operator=self.operators.failed[1])
+        self.crash = self.messages.completed(blamed(crash, self.names, self.stories), fault)
+        text = note(self.crash, self.variable)
+        fault.add_note(text)
+        if self.settings.crashed:
+            self.settings.crashed(fault, text)
+        return self.crash
+
+    @property
+    def variable(self) -> str:
+        """What the script calls what it runs: its pipeline, or its only module."""
+        roots = [root for root in self.names.roots if root.steps]
+        if len(roots) == 1 or any(root.is_component for root in roots):
+            return next((root.variable for root in roots if root.variable), "")
+        return ""
+
+    # -- what a step shows
+
+    def _step(self, thread: Thread, root: Root, whole: bool = True) -> None:
+        """Fetch the extremes, keep the largest by module, look closer where something is not finite."""
+        calls, thread.calls = thread.calls, []
+        try:
+            values = thread.reduced.fetch()
+        except RuntimeError as fault:
+            self.limits.setdefault(f"{root.name}: its numbers could not be fetched ({first_line(fault)})")
+            return
+        self.steps += 1
+        for call in calls:
+            row = call.row
+            for number in call.outs:
+                low, high = values[number]
+                most = high if high > -low else -low
+                if most > row.absmax and isfinite(most):
+                    row.absmax = most
+        if suspicious(values):
+            self._look(thread, root, calls, values, whole)
+        thread.tail = [(call.row, _frame(call, values)) for call in calls[-8:] if call.row.leaf]
+
+    def _brought(self, outer: tuple[Any, ...]) -> str:
+        """Who brought what is not finite into a component, in words: the argument and the line that made it."""
+        for name, tensor in given_to(outer[0], outer[2], outer[3]):
+            low, high = (float(edge) for edge in torch.aminmax(tensor.detach()))
+            if not finite((low, high), any(word in name for word in MASKS)):
+                origin = self.makers.of(tensor)
+                return str(self.settings.shown(f"{name} from {origin}")) if origin else name
+        return ""
+
+    def _look(self, thread: Thread, root: Root, calls: list[Call], values: list[tuple[float, float]], whole: bool) -> None:
+        for fault in faults(calls, values):
+            if (fault.call is None and thread.tainted) or (fault.kind == "underflow" and not _multiplies(fault.call)):
+                continue
+            row = fault.call.row if fault.call else None
+            key = (row, fault.kind, fault.call.operator if fault.call else "")
+            with self.lock:
+                known = self.found.get(key)
+                if known is not None:
+                    known.times += 1
+                elif len(self.found) < MOST:
+                    before = [(call.row, _frame(call, values)) for call in fault.before]
+                    if len(before) < 8:
+                        before = [*thread.tail[len(before) - 8 :], *before]
+                    home = row.root if row else root
+                    outer = fault.call if fault.call and fault.call.above is None else None
+                    step = outer.step if outer else home.steps
+                    self.found[key] = Found(fault, row, home, step, self.calls, before, weights=_bad_weights(row), autocast=_lowered(fault))
+                    if fault.call is None and thread.outer:
+                        self.found[key].glue = self._brought(thread.outer)
+                    if self.keeper is not None and thread.outer:
+                        self.keeper.found(self.found[key], calls[-1], thread.outer[1])
+            if fault.reaches and fault.kind in ("nan", "inf"):
+                thread.tainted.add(root.name)
+        if whole and calls and root.name in thread.tainted and not any(f.kind in ("nan", "inf") for f in faults(calls, values)):
+            thread.tainted.discard(root.name)
+
+
+def _way(call: Call, module: torch.nn.Module) -> tuple[Any, ...]:
+    """The dtypes of what goes in, comes out, and is the weight."""
+    weight = module._parameters.get("weight")
+    return (
+        call.inputs[0] if call.inputs else None,
+        call.outputs[0] if call.outputs else None,
+        weight.dtype if weight is not None else None,
+    )
+
+
+def _frame(call: Call, values: list[tuple[float, float]]) -> tuple[Any, ...]:
+    """What the ring buffer keeps of a call: dtypes and extremes in and out."""
+    into = [values[n] for n in call.ins if n >= 0 and n not in call.masks]
+    out = [values[n] for n in call.outs if n >= 0]
+    return call.inputs[:1], call.outputs[:1], into, out
+
+
+def _multiplies(call: Call | None) -> bool:
+    """Whether a module has weights that are not zero."""
+    module = call.row.module() if call else None
+    weight = module._parameters.get("weight") if module is not None else None
+    return weight is not None and bool((weight.detach() != 0).any())
+
+
+def _bad_weights(row: Row | None) -> tuple[str, ...]:
+    """The parameters of a module itself that are not finite, by name."""
+    module = row.module() if row else None
+    own = module._parameters.items() if module is not None else ()
+    return tuple(
+        name for name, value in own if value is not None and value.is_floating_point() and not bool(value.isfinite().all())
+    )
+
+
+def _lowered(fault: Fault) -> bool:
+    """Whether a module computed in another dtype than its weights have: autocast did that."""
+    module = fault.call.row.module() if fault.call and fault.call.row.torchs else None
+    weight = module._parameters.get("weight") if module is not None else None
+    return weight is not None and weight.dtype is torch.float32 and fault.dtype is not torch.float32
