@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from . import checks
 from .checks.files.load_fails import LoadFails
+from .checks.ranks import are_ranks, together
 from .checks.reading.broken_json import BrokenJson
 from .checks.what_if import runs
 from .dtypes import F32, USUAL, DType
@@ -16,10 +17,11 @@ from .findings import Finding, fingerprinted
 from .knowledge import Knowledge
 from .loading import plan, with_dtypes
 from .read.layout import Reader
+from .read.runs import read_runs
 from .report import Asked, Report, weight_files
 from .request import WrongUse
 from .rule import Rule, rules
-from .subjects import Component, Pipeline, Problem, Request, Subject, walk
+from .subjects import Component, Config, Pipeline, Problem, Request, Subject, walk
 from .subjects.shown import Event, Run, Tried
 
 
@@ -64,23 +66,41 @@ def report_runs(
 ) -> Report:
     """The report on runs: their pipelines (and further `pipelines`), what the rules on runs say, and the dtype plans tried.
 
-    matrix: per pipeline path. What the files say is left to a scan.
+    matrix: per pipeline path. What the files say is left to a scan. Several watched runs of one script in processes of their
+    own are judged together.
     """
     matrix = matrix or {}
     given, kept, seen = tuple(ran), dict[str, Pipeline](), Counter[str]()
     asked: dict[str, Mapping[DType, Mapping[str, Asked]]] = {}
     sound: dict[str, frozenset[DType]] = {}
+    watched = [run for run in given if run.how == "watched"]
     for pipeline in (*(run.pipeline for run in given), *pipelines):
         if pipeline is not None and pipeline.path not in kept:
-            kept[pipeline.path] = pipeline.light()
+            kept[pipeline.path] = _with_settings(pipeline) if watched else pipeline.light()
             seen += _seen(pipeline)
             asked[pipeline.path] = _asked(pipeline, known)
             sound[pipeline.path] = frozenset(dtype for dtype in asked[pipeline.path] if runs(pipeline, {"": dtype}, known))
     seen["rehearsals"] = sum(run.how == "rehearsed" for run in given) + sum(map(len, matrix.values()))
-    findings = fingerprinted([finding for run in given for finding in judge_run(run, known)])
-    found = tuple(sorted(findings, key=lambda finding: finding.key))
+    seen["watched"] = sum(_saw(run) for run in watched)
+    seen["modules"] = sum(len(run.modules) for run in watched)
+    judged = [(run, judge_run(run, known)) for run in given]
+    findings = together(judged) if are_ranks(given) else [finding for _, made in judged for finding in made]
+    found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
     runs_of = tuple(replace(run, pipeline=run.pipeline and kept[run.pipeline.path]) for run in given)
     return Report(found, tuple(kept.values()), +seen, request, asked, label, sound, runs_of, matrix)
+
+
+def _saw(run: Run) -> bool:
+    """True for a watched run in which there was something to look at."""
+    return bool(run.modules or run.steps or run.crash or run.pictures or run.producers or run.events)
+
+
+def _with_settings(pipeline: Pipeline) -> Pipeline:
+    """What a report keeps of a pipeline that was watched: its settings too, by which the run is judged again later."""
+    light = pipeline.light()
+    pairs = zip(light.components, pipeline.components, strict=True)
+    parts = tuple(replace(new, config=old.config and Config(old.config.path, old.config.data)) for new, old in pairs)
+    return replace(light, components=parts)
 
 
 def _about(finding: Finding, pipeline: Pipeline | None, component: Component | None) -> Finding:
@@ -118,6 +138,18 @@ def scan(
         findings += judge(pipeline, reading.problems, known)
     found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
     return Report(found, tuple(pipelines), +seen, request, asked, files.label, sound)
+
+
+def scan_runs(files: Files, request: Request, known: Knowledge) -> Report | None:
+    """The runs that a report of `watch` holds, judged again; None for a place that is no such file."""
+    entry = next(iter(files.entries()), None)
+    found = read_runs(files, entry) if entry else None
+    if found is None:
+        return None
+    ran, problems = found
+    report = report_runs(ran, known, request, files.label)
+    broken = fingerprinted(judge(None, problems, known))
+    return replace(report, findings=(*report.findings, *broken), seen=report.seen + Counter(files=1))
 
 
 def _adapters(adapters: Iterable[Files], known: Knowledge) -> tuple[tuple[Component, ...], list[Finding]]:

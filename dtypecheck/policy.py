@@ -60,7 +60,7 @@ def exit_code(report: Report, fail_on: str = "error") -> int:
         worst = SEVERITIES[: [str(word) for word in SEVERITIES].index(fail_on) + 1]
         if any(finding.severity in worst and finding.muted is None for finding in report.findings):
             return FOUND
-    return CLEAN if report.seen["pipelines"] or report.findings else NOTHING
+    return CLEAN if report.seen["pipelines"] or report.seen["watched"] or report.findings else NOTHING
 
 
 def rehearsal_code(report: Report, fail_on: str = "error") -> int:
@@ -76,3 +76,9 @@ def rehearsal_code(report: Report, fail_on: str = "error") -> int:
         return FOUND
     undecided = any(run.verdict == "unknown" for run in report.runs)
     return NOTHING if undecided or not report.runs else CLEAN
+
+
+def watch_code(report: Report, fail_on: str = "error") -> int:
+    """What the script itself ended with if that is not 0, else 0 clean, 1 findings at or above `fail_on`, 3 nothing was seen."""
+    own = next((run.code for run in report.runs if run.code), 0)
+    return own or (exit_code(report, fail_on) if report.findings or report.seen["watched"] else NOTHING)

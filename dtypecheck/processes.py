@@ -7,10 +7,10 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from .engine import report_runs
 from .files import place
@@ -27,7 +27,8 @@ WAIT: Final = 30.0
 _SAID: Final = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT")
 
 
-class Process(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Process:
     """rank: of this process. count: of those on this machine. first: the rank that reports. folder: where runs are handed in."""
 
     rank: int

@@ -15,10 +15,10 @@ FLOORS = (
     ("findings",),
     ("subjects",),
     ("rule", "knowledge", "config", "report", "request"),
-    ("read", "loading", "checks", "runs"),
+    ("read", "loading", "checks", "messages", "runs"),
     ("engine", "policy", "fixing"),
     ("testing", "render", "fleet", "gate"),
-    ("harvest", "api", "cli", "pytest_plugin", "notebook", "__init__", "__main__"),
+    ("harvest", "processes", "explaining", "watching", "api", "cli", "pytest_plugin", "notebook", "__init__", "__main__"),
 )
 """The floors of contracts.md, lowest first; request, api, harvest and the two dunders have none there and are ours to place."""
 UNITS = [unit for floor in FLOORS for unit in floor]

@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 
 from dtypecheck.api import scan
-from dtypecheck.dtypes import F16, F32
+from dtypecheck.dtypes import F16, F32, F64
 from dtypecheck.engine import report_runs
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.render.json import document, render
+from dtypecheck.render.json_watch import settings
 from dtypecheck.render.options import Look
 from dtypecheck.report import Report
 from dtypecheck.subjects import Component, Pipeline, Request
-from dtypecheck.subjects.shown import Crash, Event, Operand, Run, Tried
+from dtypecheck.subjects.numbers import Departure, Frame, Producer, Replay
+from dtypecheck.subjects.shown import Crash, Event, ModuleRow, Operand, Run, Tried
+from tests.read.test_runs import FULL
 from tests.test_expected import CASES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -40,8 +43,9 @@ def test_a_fixture_s_report_fits_the_schema(name: str, dtype: str | None, cases:
 def test_an_empty_report_has_every_key() -> None:
     report = document(Report())
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
-    assert list(report) == ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "matrix"]
-    assert (report["rehearsal"], report["matrix"]) == (None, None)
+    keys = ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "run", "runs", "matrix"]
+    assert list(report) == keys
+    assert (report["rehearsal"], report["run"], report["runs"], report["matrix"]) == (None, None, [], None)
 
 
 def test_the_schema_refuses_a_report_without_a_key() -> None:
@@ -157,3 +161,74 @@ def test_the_schema_refuses_a_role_that_operands_do_not_have(known: Knowledge) -
     made = document(report_runs([RUN], known, Request()))
     made["rehearsal"]["crash"]["operands"][0]["role"] = "somebody"
     assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made)
+
+
+# watched runs
+
+
+def test_a_watched_run_has_every_key_of_the_contract_and_no_rehearsal(known: Knowledge) -> None:
+    report = valid(report_runs([FULL], known, Request(device="cuda")))
+    made = report["run"]
+    assert {"crash", "producers", "modules", "images"} <= set(made)
+    assert {"module", "step", "dtype", "kind"} <= set(made["producers"][0])
+    assert {"module", "calls", "dtype_in", "dtype_out", "absmax", "headroom_bits"} <= set(made["modules"][0])
+    assert [image["verdict"] for image in made["images"]] == ["nan", "ok", "uniform"]
+    assert made["crash"]["why"] == "loaded so"
+    assert (report["rehearsal"], report["runs"]) == (None, [])
+    assert report["pipelines"][0]["rehearsal"] is None
+    glue = made["producers"][1]
+    assert (glue["module"], glue["glue"], glue["dtype"], glue["kind"]) == (None, "serve.py:12", "BF16", "nan")
+
+
+def test_a_rehearsal_is_no_watched_run(known: Knowledge) -> None:
+    report = valid(report_runs([RUN], known, Request()))
+    assert (report["run"], report["runs"]) == (None, [])
+    assert report["rehearsal"]
+
+
+def test_what_is_not_finite_is_null(known: Knowledge) -> None:
+    nan, inf = float("nan"), float("inf")
+    run = Run(
+        "watched",
+        "runs",
+        "cpu",
+        modules=(ModuleRow("a", 1, F16, F16, None), ModuleRow("b", 1, F64, F64, 5e-324)),
+        producers=(
+            Producer(
+                "a", 1, F16, "inf", absmax_in=inf, before=(Frame("z", absmax_in=nan),), replay=Replay("precision", inf, nan)
+            ),
+        ),
+        departures=(Departure("a", F16, inf, "a.b", nan),),
+    )
+    made = valid(report_runs([run], known, Request()))["run"]
+    assert [row["absmax"] for row in made["modules"]] == [None, 5e-324]
+    assert [row["headroom_bits"] for row in made["modules"]] == [None, None]
+    assert made["producers"][0]["absmax_in"] is None
+    assert made["producers"][0]["before"][0]["absmax_in"] is None
+    assert (made["producers"][0]["replay"]["absmax"], made["producers"][0]["replay"]["times"]) == (None, None)
+    assert (made["departures"][0]["error"], made["departures"][0]["module_error"]) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["producers", "modules", "images", "crash", "steps", "ranks", "pipeline"])
+def test_the_schema_refuses_a_watched_run_without_a_key(key: str, known: Knowledge) -> None:
+    made = document(report_runs([FULL], known, Request()))
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(made)
+    del made["run"][key]
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made)
+
+
+def test_the_schema_knows_the_kinds_of_producers_images_and_events(known: Knowledge) -> None:
+    for place, key in (("producers", "kind"), ("images", "verdict"), ("events", "kind")):
+        made = document(report_runs([FULL], known, Request()))
+        made["run"][place][0][key] = "other"
+        assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made)
+
+
+def test_settings_are_plain_values_of_sensible_size() -> None:
+    given = {"a": 1, "b": 0.5, "c": "x", "d": None, "e": True, "f": [1], "g": {}, "h": "x" * 999, "i": float("nan"), "j": 1 << 70}
+    assert settings(given) == {"a": 1, "b": 0.5, "c": "x", "d": None, "e": True}
+
+
+def test_several_processes_fit_the_schema(known: Knowledge) -> None:
+    made = valid(report_runs([replace(FULL, ranks=(rank,)) for rank in range(2)], known, Request()))
+    assert (made["run"]["ranks"], len(made["runs"])) == ([0, 1], 2)

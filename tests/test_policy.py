@@ -11,7 +11,7 @@ from dtypecheck import checks
 from dtypecheck.config import Ignore
 from dtypecheck.dtypes import F16, F32
 from dtypecheck.findings import Finding, Severity, Where
-from dtypecheck.policy import UnknownRule, choose, codes, exit_code, rehearsal_code, suppress
+from dtypecheck.policy import UnknownRule, choose, codes, exit_code, rehearsal_code, suppress, watch_code
 from dtypecheck.report import Report
 from dtypecheck.rule import rules
 from dtypecheck.subjects.shown import Outcome, Run, Tried
@@ -196,3 +196,34 @@ def test_a_matrix_is_0_when_some_dtype_plan_runs() -> None:
     assert rehearsal_code(Report(matrix={".": (crashes, runs)})) == 0
     assert rehearsal_code(Report(matrix={".": (crashes,)})) == 1
     assert rehearsal_code(Report(matrix={".": (replace(crashes, verdict="unknown"),)})) == 1
+
+
+# a watched script's exit code
+
+
+def watched(*codes: int, findings: tuple[Finding, ...] = (), seen: int = 1) -> Report:
+    runs = tuple(Run("watched", "runs", "cuda", code=code) for code in codes)
+    return Report(findings, seen=Counter(watched=seen), runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        (watched(0), 0),
+        (watched(7), 7),
+        (watched(0, findings=(finding("DT307"),)), 1),
+        (watched(7, findings=(finding("DT307"),)), 7),
+        (watched(0, findings=(finding("DT308", "warning"),)), 0),
+        (watched(0, findings=(finding("DT307", muted="why"),)), 0),
+        (watched(0, seen=0), 3),
+        (watched(130, seen=0), 130),
+        (watched(0, 0, 3, 4), 3),
+    ],
+)
+def test_a_watched_script_keeps_its_own_code_and_gets_ours_where_that_is_0(shown: Report, code: int) -> None:
+    assert watch_code(shown) == code
+
+
+def test_a_watched_script_fails_on_what_it_is_told_to_fail_on() -> None:
+    warned = watched(0, findings=(finding("DT308", "warning"),))
+    assert [watch_code(warned, level) for level in ("error", "warning", "never")] == [0, 1, 0]

@@ -11,10 +11,35 @@ from pathlib import Path
 
 import pytest
 
+from dtypecheck.knowledge import Knowledge, folder
+
+from .runs.watch import tiny
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"`(dtypecheck [^`]+)`", README.split("## Which command")[1].split("## What it says")[0])
 
+
+PICTURES = re.findall(r"```console\n\$ (dtypecheck (?!watch).+)\n([\s\S]+?)```", README)
+WATCHED = re.findall(r"```console\n\$ dtypecheck watch (\w+)\.py\n([\s\S]+?)```", README)
+SCRIPTS = {
+    "generate": """
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+vae = AutoencoderKL.from_pretrained("sdxl/vae", torch_dtype=torch.float16, force_upcast=False)
+pipe = StableDiffusionXLPipeline.from_pretrained("sdxl", vae=vae, torch_dtype=torch.float16)
+pipe("a cat", num_inference_steps=2, height=32, width=32).images[0].save("cat.png")
+""",
+    "serve": """
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+vae = AutoencoderKL.from_pretrained("sdxl/vae")
+pipe = StableDiffusionXLPipeline.from_pretrained("sdxl", vae=vae, torch_dtype=torch.float16)
+pipe("a cat", num_inference_steps=2, height=32, width=32).images[0].save("cat.png")
+""",
+}
+"""What the pictures of watched runs are of, with a small SDXL whose decoder overflows in fp16."""
+NUMBER = re.compile(r"\d[\d,.]*")
 
 SCRIPT = """
 import argparse
@@ -31,7 +56,7 @@ pipe("a cat", num_inference_steps=steps, height=256, width=256).images[0].save("
 
 
 def dtypecheck(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "dtypecheck", *words], cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "dtypecheck", *words], cwd=cwd, capture_output=True, text=True, timeout=400)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -45,11 +70,24 @@ def test_every_command_of_the_table_runs(command: str, cases: Path, tmp_path: Pa
     assert done.stderr if "serve.py" in command else done.stdout
 
 
-@pytest.mark.parametrize(("command", "shown"), re.findall(r"```console\n\$ (dtypecheck .+)\n([\s\S]+?)```", README))
+@pytest.mark.parametrize(("command", "shown"), PICTURES)
 def test_a_picture_is_what_is_printed(command: str, shown: str, cases: Path) -> None:
     done = dtypecheck([*shlex.split(command)[1:], "--output-format", "terminal"], cases)
     assert done.returncode == ("--matrix" not in command)
     assert [line.rstrip() for line in done.stdout.splitlines()] == shown.splitlines()
+
+
+@pytest.mark.parametrize(("script", "shown"), WATCHED)
+def test_a_picture_of_a_watched_run_is_what_is_printed_but_for_its_numbers(script: str, shown: str, tmp_path: Path) -> None:
+    tiny.lay_out(tmp_path, "sdxl-hot-decoder", Knowledge((folder(),)))
+    (tmp_path / "sdxl-hot-decoder").rename(tmp_path / "sdxl")
+    (tmp_path / f"{script}.py").write_text(SCRIPTS[script])
+    done = dtypecheck(["watch", "--output-format", "terminal", f"{script}.py"], tmp_path)
+    assert done.returncode == 1
+    printed = [NUMBER.sub("N", line.rstrip()) for line in done.stderr.splitlines()]
+    lines = [NUMBER.sub("N", line) for line in shown.splitlines()]
+    start = printed.index(lines[0])
+    assert printed[start : start + len(lines)] == lines
 
 
 def test_the_set_up_command_is_one_line_that_installs_and_scans_a_fixture(tmp_path: Path) -> None:
@@ -68,14 +106,14 @@ def test_there_is_exactly_one_test_command() -> None:
 
 @pytest.mark.parametrize(
     ("number", "printed"),
-    [(0, "error DT110 vae/diffusion_pytorch_model.safetensors"), (1, "runs None")],
-    ids=["scan", "rehearse"],
+    [(0, "error DT110 vae/diffusion_pytorch_model.safetensors"), (1, "runs None"), (2, "error DT307 the output of net is not finite: 0 (fp16) overflowed")],
+    ids=["scan", "rehearse", "watch"],
 )
 def test_a_python_example_runs(number: int, printed: str, cases: Path, tmp_path: Path) -> None:
     code = re.findall(r"```python\n([\s\S]+?)```", README)[number]
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "models").symlink_to(cases)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=400, check=True)
     assert printed in done.stdout
 
 

@@ -73,6 +73,9 @@ KEYS = {
     "remedies": {"app", "set", "also", "why", "source"},
     "recipes": {"dtypes", "how", "none", "why", "source"},
     "checkpoints": {"name", "class", "prefix", "space", "stored", "F16", "BF16", "why", "source"},
+    "messages": {
+        *("kind", "about", "pattern", "only", "equal", "means", "because", "do", "seen", "says", "why", "source"),
+    },
     "releases": {"since", "until", "what", "classes", "evidence", "why", "source"},
 }
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from dtypecheck import checks, rule
-from dtypecheck.dtypes import F16, F32
+from dtypecheck.dtypes import BF16, F16, F32
 from dtypecheck.files import Entry
 from dtypecheck.findings import Finding
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.read.weights import read_safetensors
 from dtypecheck.rule import Rule
 from dtypecheck.subjects import Component, Pipeline, WeightFile
-from dtypecheck.subjects.shown import Crash, Event, Operand, Run, Tried
+from dtypecheck.subjects.numbers import Departure, Frame, Healing, Picture, Producer, Replay
+from dtypecheck.subjects.shown import Crash, Event, ModuleRow, Operand, Run, Tried
 from dtypecheck.testing import Example, failures, findings, lay_out, safetensors
 
 checks.load()
@@ -261,6 +262,43 @@ def test_a_remedy_is_spread_over_the_components_of_the_pipeline() -> None:
     assert run.crash == Crash("", "x", "")
 
 
+WATCHED = """
+run: watched runs on cuda
+script: serve.py as pipe
+producer: inf vae.a F16 Conv2d at step 2 | largest 61440 | before vae.b F16 58112 | carried by 41 to vae.c | killed by vae.d | in aten.div | inside vae.e | weights w, b | 3 times | reaches vae | autocast | replay precision largest 9e4 needs 1.4 switch x y
+producer: nan - BF16 | glue x.py:12
+module: vae.a Conv2d F16->F32 | weights F16 | 50 calls | largest 61000
+module: vae.m F16->-
+picture: nan 1 of 2 at save rgb 1 2 3 | by vae.a | file out.png | call 2
+departure: unet F16 0.31 | first unet.mid 0.12
+healed: cast unet.x F32->F16 | 12 times | cost 3 MB | instead load it in fp16
+event: mixed unet.c - F16+F32
+steps: unet 50
+limit: unet is compiled: one module
+rank: 1
+code: 3
+"""  # noqa: E501
+
+
+def test_what_a_watched_run_shows_of_its_numbers_is_read_from_its_lines() -> None:
+    shown = lay_out(WATCHED).shown
+    assert shown
+    run = shown.run(None)
+    before = (Frame("vae.b", F16, F16, None, 58112.0),)
+    first = Producer(
+        "vae.a", 2, F16, "inf", "Conv2d", 61440.0, before, 41, "vae.c", "vae.d", "", ("w", "b"), 3, "vae", "aten.div", "vae.e",
+        True, Replay("precision", 9e4, 1.4, "x y"),
+    )  # fmt: skip
+    assert run.producers == (first, Producer("", 1, BF16, "nan", glue="x.py:12"))
+    assert run.modules == (ModuleRow("vae.a", 50, F16, F32, 61000.0, "Conv2d", F16), ModuleRow("vae.m", 1, F16))
+    assert run.pictures == (Picture("nan", 1, 2, "save", "rgb 1 2 3", "vae.a", "out.png", 2),)
+    assert run.departures == (Departure("unet", F16, 0.31, "unet.mid", 0.12),)
+    assert run.healed == (Healing("unet.x", "cast", F32, F16, 12, "3 MB", "load it in fp16"),)
+    assert run.events == (Event("mixed", "unet.c", "", (F16, F32)),)
+    assert (run.steps, run.limits, run.ranks, run.code) == ({"unet": 50}, ("unet is compiled: one module",), (1,), 3)
+    assert (run.script, run.variable) == ("serve.py", "pipe")
+
+
 def test_an_example_without_a_run_has_none() -> None:
     assert lay_out("run.json: {}\nevents/config.json: {}").shown is None
 
@@ -279,6 +317,23 @@ def test_an_example_without_a_run_has_none() -> None:
         "remedy: float17 runs",
         "weights: unet",
         "weights: unet many",
+        "steps: unet many",
+        "rank: first",
+        "code: bad",
+        "producer: melts unet.a F16",
+        "producer: inf unet.a F99",
+        "producer: inf unet.a F16 | apples 3",
+        "producer: inf unet.a F16 | replay perhaps",
+        "module: unet.a Linear F99->F16",
+        "module: unet.a Linear F16->F16 | many calls",
+        "module: unet.a Linear F16->F16 | somebody",
+        "picture: nice 1 of 1",
+        "picture: nan first",
+        "picture: nan 1 of 1 | from x",
+        "departure: unet F16",
+        "departure: unet F16 0.1 | last x 1",
+        "healed: cast unet.a F16",
+        "healed: cast unet.a F16->F32 | price 3",
     ],
 )
 def test_a_line_that_says_nothing_about_a_run_is_refused(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What the rules on runs share: where a module's component lies, the user's line, and a dtype plan in words."""
+"""What the rules on runs share: where a module's component lies, what it is used for, the user's line, a dtype plan in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from ..dtypes import F16, DType
 from ..findings import Where
+from ..knowledge import Knowledge
+from ..read.roles import role_of as role
 from ..subjects import Component
 from ..subjects.shown import Crash, Event, Run
 
@@ -18,6 +20,22 @@ def component_of(run: Run, module: str) -> Component | None:
     if run.pipeline.kind in ("model", "component") and len(components) == 1:
         return components[0]
     return run.pipeline.named(module.partition(".")[0])
+
+
+def component_name(run: Run, module: str) -> str:
+    """What people call the component of a module path; "" for the code between components."""
+    component = component_of(run, module)
+    return component.name or module.partition(".")[0] if component else module.partition(".")[0]
+
+
+def role_of(run: Run, module: str, known: Knowledge) -> str:
+    """What the component of a module path is used for, as the pipeline says, else by its name or class; "other" unknown."""
+    component = component_of(run, module)
+    if component and component.role != "other":
+        return component.role
+    name = component_name(run, module)
+    klass = component.klass if component else next((row.klass for row in run.modules if row.module in (name, "")), "")
+    return role(known, name, klass)
 
 
 def named(run: Run, maker: str) -> Component | None:
@@ -41,7 +59,12 @@ def half_of(event: Event, default: DType = F16) -> DType:
 
 
 def place(run: Run, module: str) -> Where:
-    """The component's config, at the module; without a component the pipeline's own file, without a pipeline the script."""
+    """The component's config, at the module; without a component the pipeline's own file, without a pipeline the script.
+
+    What a script really ran is not told by files of its models: of a watched run it is the script.
+    """
+    if run.how == "watched":
+        return Where(run.script or ".", module)
     component = component_of(run, module)
     if component:
         return Where(component.where.path, module)
@@ -66,6 +89,12 @@ def dtype_plan(dtypes: Mapping[str, DType]) -> str:
     if len(names) == 1:
         return next(iter(names)).short
     return " and ".join(f"{', '.join(having)} in {dtype.short}" for dtype, having in names.items())
+
+
+def code_line(text: str) -> Where | None:
+    """A line of code as a place: `serve.py:31`; None for a text that names none."""
+    path, _, number = text.partition(" ")[0].rstrip(",;").rpartition(":")
+    return Where(path, line=int(number)) if path and number.isdecimal() and len(number) < 10 else None
 
 
 def more(count: int) -> str:

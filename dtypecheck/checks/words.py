@@ -1,14 +1,18 @@
-"""Words that rules and formats share: sizes, lists, and a crash told in one line."""
+"""Words that rules and formats share: sizes, magnitudes, lists, and a crash told in one line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import Final
 
+from ..dtypes import DType, parse
 from ..subjects.shown import Crash, Operand
 
 OWN: Final = ("weight", "bias")
 """The roles of what a module holds itself; everything else is brought to it."""
+_CONSTANT: Final = re.compile(r"cannot be converted to type (\S+) without overflow")
 _WORDS: Final = {"weight": "weights"}
 WHEN: Final = {
     "encode prompt": "while it encodes the prompt",
@@ -28,9 +32,23 @@ def size(nbytes: int) -> str:
     return f"{value:.1f} {unit}" if unit in ("GB", "TB") else f"{value:.0f} {unit}"
 
 
+def amount(value: float) -> str:
+    """A magnitude as people read it: 0.0132, 61,440, 3.4e+38."""
+    if not isfinite(value):
+        return "nothing finite"
+    if abs(value) >= 1e7:
+        return f"{value:.2g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def of_limit(value: float, dtype: DType) -> str:
+    """A magnitude beside the largest number of its dtype: 58,112 of 65,504."""
+    return f"{amount(value)} of {amount(dtype.largest)}" if dtype.largest else amount(value)
+
+
 def listed(words: Iterable[str]) -> str:
     """a, b and c; each once."""
-    *first, last = dict.fromkeys(words)
+    *first, last = list(dict.fromkeys(words)) or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
@@ -44,6 +62,8 @@ def strangers(crash: Crash) -> tuple[Operand, ...]:
 def told(crash: Crash, device: str) -> str:
     """Who has what and is given what by whom, in one sentence without a full stop."""
     place = crash.module or crash.glue or "the pipeline's own code"
+    if (match := _CONSTANT.search(crash.message)) and (dtype := parse(match[1])):
+        return f"{place} is given a number that does not fit {dtype.short}"
     own = [operand for operand in crash.operands if operand.role in OWN]
     others = strangers(crash)
     weights = {operand.dtype for operand in own if operand.role == "weight"}

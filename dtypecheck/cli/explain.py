@@ -15,7 +15,7 @@ import click
 
 from ..policy import NOTHING, UnknownRule
 from ..render.options import Look, Out
-from .output import _replace, columns, has_folder
+from .output import columns, has_folder, replace_file
 
 if TYPE_CHECKING:
     from ..messages.rows import Row
@@ -56,7 +56,7 @@ def explain(words: Sequence[str], output_format: str, output: Path | None, rules
     if code is None:
         code = _message(text if text is not None else " ".join(words), out, output_format, look, rules_dir)
     if output and isinstance(out, io.StringIO):
-        _replace(output, out.getvalue())
+        replace_file(output, out.getvalue())
     sys.exit(code)
 
 

@@ -56,7 +56,7 @@ def write(report: Report, settings: Settings, options: dict[str, Any]) -> Report
     text = io.StringIO()
     renderer(form)(report, text, _look(options, False))
     with contextlib.suppress(BrokenPipeError):  # a file may be a pipe too, and its reader gone: the exit code stays what it is
-        _replace(path, text.getvalue())
+        replace_file(path, text.getvalue())
     return report
 
 
@@ -82,7 +82,7 @@ def has_folder(path: Path | None) -> None:
         raise WrongUse(f"-o {path}: there is no folder {path.parent}")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: beside it first, then renamed; what is no plain file is written to as it is."""
     if path.exists() and not path.is_file():
         path.write_text(text, "utf-8", errors="backslashreplace")

@@ -27,8 +27,8 @@ from .output import Progress, finish, has_folder
 def scan(targets: Sequence[str], **options: Any) -> None:
     """Read headers and configs, and say which dtype every part will have after loading and where that breaks.
 
-    TARGET is a model directory, a folder of several, a weight file, or a Hugging Face cache folder. Nothing is executed and
-    no weight is read; torch and diffusers are not imported.
+    TARGET is a model directory, a folder of several, a weight file, a Hugging Face cache folder, or the run.json of a watch,
+    which is judged again. Nothing is executed and no weight is read; torch and diffusers are not imported.
 
     Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
     """

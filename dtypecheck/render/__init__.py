@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..report import Report
     from .options import Look, Out
 
-FORMATS: Final = ("terminal", "concise", "json")
+FORMATS: Final = ("terminal", "concise", "json", "html")
 
 
 def renderer(name: str) -> Callable[[Report, Out, Look], None]:

@@ -6,6 +6,7 @@ from ..report import Report
 from .options import Look, Out
 from .words import line
 from .words_runs import verdicts
+from .words_watch import OURS, watched_runs
 
 
 def render(report: Report, out: Out, look: Look) -> None:
@@ -14,5 +15,6 @@ def render(report: Report, out: Out, look: Look) -> None:
     for finding in report.counted:
         if finding.severity in shown:
             out.write(line(finding) + "\n")
+    ours = OURS if watched_runs(report) else ""
     for text in verdicts(report):
-        out.write(text + "\n")
+        out.write(f"{ours}{text}\n")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..checks.ranks import are_ranks, merged
 from ..dtypes import DType
 from ..findings import Finding, Where
 from ..report import File, Report
-from ..subjects import Component, Pipeline, Request
-from .json_runs import matrix, rehearsal
+from ..subjects import Component, Pipeline
+from .json_runs import matrix, rehearsal, request
+from .json_watch import watched
 from .options import Look, Out
 
 VERSION = 1
@@ -22,25 +24,24 @@ def render(report: Report, out: Out, look: Look) -> None:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as plain dicts and lists."""
+    """The report as plain dicts and lists.
+
+    run: the watched one, or those of several processes merged; with several others than such, only `runs` has them.
+    """
+    rehearsed = [run for run in report.runs if run.how == "rehearsed"]
+    seen = [run for run in report.runs if run.how == "watched"]
+    one = merged(seen) if are_ranks(seen) else seen[0] if len(seen) == 1 else None
     return {
         "version": VERSION,
-        "request": _request(report.request),
+        "request": request(report.request),
         "findings": [_finding(finding) for finding in sorted(report.findings, key=lambda f: f.key)],
         "pipelines": [_pipeline(pipeline, report) for pipeline in sorted(report.pipelines, key=lambda p: p.path)],
         "files": [_file(file) for file in sorted(report.files, key=lambda f: f.path)],
         "seen": dict(sorted(report.seen.items())),
-        "rehearsal": rehearsal(report.runs[0]) if len(report.runs) == 1 else None,
+        "rehearsal": rehearsal(rehearsed[0]) if len(rehearsed) == 1 and not seen else None,
+        "run": watched(one) if one else None,
+        "runs": list(map(watched, seen)) if len(seen) > 1 else [],
         "matrix": matrix(next(iter(report.matrix.values()))) if len(report.matrix) == 1 else None,
-    }
-
-
-def _request(request: Request) -> dict[str, Any]:
-    return {
-        "dtype": {name or "default": dtype.name for name, dtype in request.dtypes.items()} or None,
-        "variant": request.variant,
-        "device": request.device,
-        "libraries": {name: {"version": version, "from": source} for name, version, source in request.libraries},
     }
 
 
@@ -84,7 +85,7 @@ def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
             for dtype, components in asked.items()
         },
         "sound_requests": [dtype.torch for dtype in asked if dtype in report.sound.get(pipeline.path, ())],
-        "rehearsal": rehearsal(run) if (run := report.run_of(pipeline)) else None,
+        "rehearsal": rehearsal(run) if (run := report.run_of(pipeline)) and run.how == "rehearsed" else None,
         "matrix": matrix(report.matrix[pipeline.path]) if pipeline.path in report.matrix else None,
     }
 

@@ -1,10 +1,11 @@
-"""A rehearsal, its crash and the dtype plans that were tried, as the JSON report has them."""
+"""A rehearsal, its crash, its events and the dtype plans that were tried, as the JSON report has them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from ..subjects import Request
 from ..subjects.shown import Crash, Event, Run, Tried
 
 
@@ -16,12 +17,12 @@ def rehearsal(run: Run) -> dict[str, Any]:
         "reason": run.reason or None,
         "component": (run.crash.component if run.crash else run.component) or None,
         "module": (run.crash.module if run.crash else run.module) or None,
-        "crash": _crash(run.crash),
+        "crash": crash_of(run.crash),
         "device": run.device,
         "peak_weight_bytes": sum(run.weight_bytes.values()),
         "weight_bytes": dict(run.weight_bytes),
         "called": run.called or None,
-        "events": [_event(event) for event in run.events],
+        "events": [event_of(event) for event in run.events],
         "substituted": list(run.substituted),
         "written": list(run.written),
         "remedies": matrix(run.remedies),
@@ -29,7 +30,8 @@ def rehearsal(run: Run) -> dict[str, Any]:
     }
 
 
-def _crash(crash: Crash | None) -> dict[str, Any] | None:
+def crash_of(crash: Crash | None) -> dict[str, Any] | None:
+    """A crash as JSON has it."""
     if crash is None:
         return None
     return {
@@ -50,10 +52,13 @@ def _crash(crash: Crash | None) -> dict[str, Any] | None:
         "script": crash.script or None,
         "stage": crash.stage,
         "confirmed": crash.confirmed,
+        "why": crash.why or None,
+        "remedy": crash.remedy or None,
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def event_of(event: Event) -> dict[str, Any]:
+    """An event as JSON has it."""
     return {
         "kind": event.kind,
         "module": event.module,
@@ -74,7 +79,7 @@ def matrix(plans: Iterable[Tried]) -> list[dict[str, Any]]:
         {
             "dtypes": {name: dtype.name for name, dtype in tried.dtypes.items()},
             "verdict": tried.verdict,
-            "crash": _crash(tried.crash),
+            "crash": crash_of(tried.crash),
             "reason": tried.reason or None,
             "weight_bytes": tried.weight_bytes,
             "safe": tried.safe,
@@ -84,3 +89,13 @@ def matrix(plans: Iterable[Tried]) -> list[dict[str, Any]]:
         }
         for tried in plans
     ]
+
+
+def request(asked: Request) -> dict[str, Any]:
+    """What was asked for, as JSON has it."""
+    return {
+        "dtype": {name or "default": dtype.name for name, dtype in asked.dtypes.items()} or None,
+        "variant": asked.variant,
+        "device": asked.device,
+        "libraries": {name: {"version": version, "from": source} for name, version, source in asked.libraries},
+    }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Final
 
 from .. import checks
 from ..policy import UnknownRule
 from ..rule import Rule, find, nearest, page, rules
 from .options import Look, Out
+
+_NEAR: Final = 0.7
+"""How alike a name of a message must be to be offered for a rule's."""
 
 
 def list_rules(out: Out, form: str) -> None:
@@ -23,6 +28,19 @@ def list_rules(out: Out, form: str) -> None:
         cells = rule.code, rule.severity, rule.name, page(rule).summary
         text = "| " + " | ".join(cells) + " |" if form == "markdown" else f"{cells[0]}  {cells[1]:<8} {cells[2]:<28} {cells[3]}"
         out.write(text + "\n")
+
+
+def is_rule(word: str) -> bool:
+    """True for the code or the name of a rule."""
+    checks.load()
+    return find(word) is not None
+
+
+def near_rule(word: str, others: Iterable[str] = ()) -> str | None:
+    """The code or name, of a rule or one of the others, nearest to a word that is none."""
+    checks.load()
+    near = get_close_matches(word.lower(), others, n=1, cutoff=_NEAR)
+    return nearest(word) or (near[0] if near else None)
 
 
 def explain_rule(word: str, out: Out, form: str, look: Look) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Literal
 
 from rich.console import Console
@@ -16,8 +16,10 @@ from ..subjects import Component, Pipeline
 from ..subjects.shown import Run
 from .options import Look, Out
 from .terminal_runs import MARKS, OUTCOMES, STYLES, show_matrix, show_run
+from .terminal_watch import show_limits, show_watched, speaker
 from .words import clean, heading, loads_as, plural, requests, size, stored
 from .words_runs import of_matrix, of_run, verdicts
+from .words_watch import OURS, watched_runs
 
 GIVES_WAY = ("class", "stored")
 """The columns that are cut on a narrow terminal."""
@@ -33,25 +35,35 @@ def render(report: Report, out: Out, look: Look) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    watched = watched_runs(report)
+    speak, scripts = speaker(watched), {run.script or "." for run in watched}
     for number, pipeline in enumerate(report.pipelines):
+        if (run := report.run_of(pipeline)) and run.how == "watched":
+            continue
         if look.verbosity < 0:
             console.print(_short(pipeline, report, report.label or "."))
         else:
             _show(console, pipeline, report, look, first=number == 0)
-    for run in (run for run in report.runs if run.pipeline is None):
+    for run in (run for run in report.runs if run.pipeline is None and run.how == "rehearsed"):
         if look.verbosity < 0:
             console.print(_ran(run, run.script or report.label))
         else:
             show_run(console, run, report, look, first=True)
+    for run in watched:
+        show_watched(console, run, look, speak)
     shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
     findings = [finding for finding in report.counted if finding.severity in shown]
     for finding in findings:
-        _finding(console, finding)
-    if look.verbosity >= 0:
+        _finding(console, finding, speak, scripts)
+    for run in watched:
+        show_limits(console, run, report, look, speak)
+    if look.verbosity >= 0 and not watched:
         _notes(console, [finding for finding in report.counted if finding.severity not in shown])
+    if look.verbosity >= 0 or watched:
         first = next(iter(findings), None)
         more = f"   dtypecheck explain {first.code}" if first else ""
-        *before, last = (Text(text, style=STYLES[report.worst or "ok"]) for text in verdicts(report))
+        ours = OURS if watched else ""
+        *before, last = (Text(clean(ours + speak(text)), style=STYLES[report.worst or "ok"]) for text in verdicts(report))
         for text in before:
             console.print(text)
         console.print(Text.assemble(last, more))
@@ -125,14 +137,15 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def _finding(console: Console, finding: Finding) -> None:
-    """The first line says what and where; the rest is indented under it."""
+def _finding(console: Console, finding: Finding, speak: Callable[[str], str], scripts: Set[str]) -> None:
+    """The first line says what and where; the rest is indented under it. scripts: those that were watched."""
     style = STYLES[finding.severity]
     placed = finding.code.startswith("DT0") and finding.where.path not in finding.message
     message = f"{finding.where}: {finding.message}" if placed else finding.message
-    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(message))}")
-    for name, text in _rest(finding, placed):
-        console.print(f"      [dim]{name:<8}[/dim] {escape(clean(text))}")
+    told = finding.where.path in scripts and finding.where.line is None and finding.where.at in finding.message
+    console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(speak(message)))}")
+    for name, text in _rest(finding, placed or told):
+        console.print(f"      [dim]{name:<8}[/dim] {escape(clean(speak(text)))}")
 
 
 def _rest(finding: Finding, placed: bool) -> Iterable[tuple[str, str]]:

@@ -10,6 +10,7 @@ from ..findings import SEVERITIES
 from ..report import Report
 from ..subjects.shown import Run, Tried
 from .words import clean, plural, verdict
+from .words_watch import found, of_watched, watched_runs
 
 LARGEST = 3
 """Components whose bytes are named in a verdict."""
@@ -17,13 +18,27 @@ LARGEST = 3
 
 def verdicts(report: Report) -> tuple[str, ...]:
     """The last lines of a report: one for each run or matrix of dtype plans, else the one on what was found."""
-    lines = [f"{prefix(report, run.pipeline.path if run.pipeline else run.script)}{of_run(run)}" for run in report.runs]
+    watched, lines = watched_runs(report), []
+    if len(watched) == 1 and not report.matrix and len(report.pipelines) <= 1:
+        return (clean(of_watched(watched[0], *_beside(report, watched[0]))),)
+    lines += [of_watched(run) for run in watched]
+    rehearsed = [run for run in report.runs if run.how == "rehearsed"]
+    lines += [f"{prefix(report, run.pipeline.path if run.pipeline else run.script)}{of_run(run)}" for run in rehearsed]
     lines += [f"{prefix(report, path)}{of_matrix(plans, report.request.device)}" for path, plans in report.matrix.items()]
     if not lines:
         return (verdict(report),)
-    if len(lines) == 1 and (found := others(report)):
-        lines = [f"{lines[0]}; {found}"]
+    if len(lines) == 1 and (left := others(report)):
+        lines = [f"{lines[0]}; {left}"]
     return tuple(map(clean, lines))
+
+
+def _beside(report: Report, run: Run) -> tuple[str, str]:
+    """What else there is to say of the only run of a report: errors and warnings, and what stands behind -v."""
+    said = found(report, ("run-crashes",) if run.verdict == "crashes" else ())
+    notes = report.count("note")
+    hidden = bool(run.limits) and report.worst not in ("error", "warning")
+    more = [plural(notes, "note")] * bool(notes) + [plural(len(run.limits), "limit")] * hidden
+    return said, f"-v shows {' and '.join(more)}" if more else ""
 
 
 def prefix(report: Report, path: str) -> str:
@@ -39,6 +54,8 @@ def others(report: Report) -> str:
 
 def of_run(run: Run) -> str:
     """What came of a run, where and why."""
+    if run.how == "watched":
+        return of_watched(run)
     if run.verdict == "crashes":
         crash = run.crash
         at = f" in {crash.module or crash.glue or 'the pipeline'}" if crash else ""

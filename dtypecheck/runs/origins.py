@@ -16,7 +16,7 @@ _NAME: Final = "_dtypecheck_origin"
 _OURS: Final = __name__.rpartition(".")[0].replace(".", "/")
 
 
-_TYPED: Final = ("<stdin>", "<ipython-input")
+TYPED: Final = ("<stdin>", "<ipython-input")
 """How files are called that somebody types in."""
 _KINDS: Final = ("component", "argument", "code", "parameter")
 """Who is named where several had a hand in a tensor, the first of them."""
@@ -109,7 +109,7 @@ def _foreign(frame: FrameType | None) -> FrameType | None:
     while frame is not None:
         path = frame.f_code.co_filename.replace("\\", "/")
         ours = _OURS in path or path.endswith("/dtypecheck/notebook.py")
-        if "/torch/" not in path and not ours and (not path.startswith("<") or path.startswith(_TYPED)):
+        if "/torch/" not in path and not ours and (not path.startswith("<") or path.startswith(TYPED)):
             return frame
         frame = frame.f_back
     return None

@@ -7,8 +7,15 @@ event: promoted unet.mid add F16+F32->F32 | by text_encoder (prompt_embeds) | 12
 remedy: float16 runs                                  a request that was rehearsed too, and what came of it
 stand-in: tokenizer: its files are not there          what was substituted
 weights: unet 5135000000                              bytes of a component's parameters
+steps: unet 50                                        how often a component was called
+limit: unet was compiled before the watch             what could not be seen
+script: serve.py as pipe                              the script, and its name for the pipeline
+rank: 1                                               the process, of several
+code: 1                                               the exit code of the script itself
 
-Behind a crash also `script serve.py:14` and `not confirmed`; behind an event `3 times`; a role is a word of Operand.
+Behind a crash also `script serve.py:14` and `not confirmed`; behind an event `3 times`; a role is a word of Operand. An event
+without an operator has `-` in its place, one that changes no dtype leaves `->F32` out.
+The lines for what a watched run shows of its numbers are in numbers.py.
 The pipeline that ran is the one that the other lines of the example lay out, if they do.
 """
 
@@ -23,8 +30,17 @@ from ..dtypes import BY_NAME, F32
 from ..request import dtypes
 from ..subjects import Pipeline
 from ..subjects.shown import Crash, Event, Operand, Outcome, Run, Tried
+from . import numbers
 
-WORDS: Final = ("run", "crash", "stopped", "event", "remedy", "stand-in", "weights")
+_PLAIN: Final = ("run", "crash", "stopped", "event", "remedy", "stand-in", "weights", "steps", "limit", "script", "rank", "code")
+_OF_NUMBERS: Final = {
+    "producer": ("producers", numbers.producer),
+    "module": ("modules", numbers.module),
+    "picture": ("pictures", numbers.picture),
+    "departure": ("departures", numbers.departure),
+    "healed": ("healed", numbers.healed),
+}
+WORDS: Final = (*_PLAIN, *_OF_NUMBERS)
 OUTCOMES: Final[tuple[Outcome, ...]] = ("runs", "crashes", "unknown")
 ROLES: Final = ("input", "weight", "bias", "mask", "query", "key", "value", "source", "destination")
 _PLACED: Final = re.compile(r"(?P<made>.*?)(?: at (?P<where>\S+:\d+))?")
@@ -45,7 +61,8 @@ class Shown:
     @classmethod
     def read(cls, lines: Iterable[str]) -> Shown:
         """Out of the lines of an example. errors: ValueError for one that says nothing."""
-        found: dict[str, Any] = {"events": (), "substituted": (), "weight_bytes": {}}
+        found: dict[str, Any] = {"events": (), "substituted": (), "weight_bytes": {}, "steps": {}, "limits": (), "ranks": ()}
+        found |= {name: () for name, _ in _OF_NUMBERS.values()}
         remedies: list[str] = []
         for line in lines:
             word, _, body = line.partition(":")
@@ -63,9 +80,20 @@ class Shown:
                     remedies.append(text)
                 case "stand-in", _:
                     found["substituted"] += (body.strip(),)
-                case "weights", [text]:
+                case (("weights" | "steps"), [text]):
                     name, number = text.split()
-                    found["weight_bytes"][name] = int(number)
+                    found["steps" if word == "steps" else "weight_bytes"][name] = int(number)
+                case "limit", _:
+                    found["limits"] += (body.strip(),)
+                case "script", [text]:
+                    found["script"], _, found["variable"] = text.partition(" as ")
+                case "rank", [text]:
+                    found["ranks"] += (int(text),)
+                case "code", [text]:
+                    found["code"] = int(text)
+                case _, [head, *rest] if word in _OF_NUMBERS:
+                    name, made = _OF_NUMBERS[word]
+                    found[name] += (made(head, rest),)
                 case _:
                     raise ValueError(f"not a line about a run: {line!r}")
         if "verdict" not in found:
@@ -115,6 +143,7 @@ def _operand(role: str, dtype: str, made: str) -> Operand:
 def _event(head: str, rest: list[str]) -> Event:
     kind, module, operator, change = head.split()
     given, _, to = change.partition("->")
+    operator, module = ("" if word == "-" else word for word in (operator, module))
     more: dict[str, Any] = {}
     for text in rest:
         match text.split():
@@ -126,7 +155,8 @@ def _event(head: str, rest: list[str]) -> Event:
                 more["nbytes" if what == "bytes" else what] = int(number)
             case _:
                 raise ValueError(f"an event has no {text!r}")
-    return Event(kind, module, operator, tuple(BY_NAME[name] for name in given.split("+")), BY_NAME[to], **more)
+    dtypes_in = tuple(BY_NAME[name] for name in given.split("+"))
+    return Event(kind, module, operator, dtypes_in, BY_NAME[to] if to else None, **more)
 
 
 def _tried(text: str, names: list[str]) -> Tried:

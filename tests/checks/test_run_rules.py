@@ -105,6 +105,10 @@ def test_the_line_of_the_script_is_the_other_witness() -> None:
             "fp16 mask from the argument attention_mask: ",
         ),
         ("- numpy in decode | input BF16 vae | glue x.py:3", "numpy in x.py:3 is given bf16 from vae, which cuda refuses: "),
+        (
+            "- where | input F16 args | glue x.py:3 | says value cannot be converted to type at::Half without overflow",
+            "x.py:3 is given a number that does not fit fp16: ",
+        ),
         ("vae.conv conv2d | says Input type and bias type", 'vae.conv raises "Input type and bias type": the call crashes'),
     ],
 )

@@ -82,6 +82,7 @@ def _because(run: Run, crash: Crash, giver: Component | None) -> str:
     taker = named(run, crash.component)
     if giver and taker and giver is not taker and (loads := [p for p in (giver, taker) if p.loads().dtype]):
         parts.append("loaded are " + listed(f"{part.name} in {part.loads().dtype}" for part in loads))
+    parts += [crash.why] * bool(crash.why)
     if run.remedies and not any(tried.verdict == "runs" for tried in run.remedies):
         plans = listed(dtype_plan(tried.dtypes) for tried in run.remedies)
         parts.append(f"rehearsed too, and none of them runs: all of it in {plans}")
@@ -94,6 +95,8 @@ def _fix(run: Run, known: Knowledge) -> Fix | None:
     if good:
         best = next((tried for tried in good if tried.safe), good[0])
         return Fix(_title(best, run.pipeline) + (f" ({best.note})" if best.note else ""), verified=True)
+    if run.crash and run.crash.remedy:
+        return Fix(run.crash.remedy)
     if run.script and (cast := _cast(run)):
         return cast
     pipeline = run.pipeline

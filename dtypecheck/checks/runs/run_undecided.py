@@ -24,6 +24,11 @@ class RunUndecided(Rule):
     ```
 
     ```good
+    run: watched unknown on cuda
+    stopped: : FileNotFoundError: prompts.txt (serve.py:12)
+    ```
+
+    ```good
     run: runs on cuda
     stand-in: tokenizer: its files are not there, one of our own stands in
     ```
@@ -38,15 +43,13 @@ class RunUndecided(Rule):
     severity = "note"
 
     def check(self, run: Run, known: Knowledge) -> Iterator[Finding]:
-        """One note for a run without a verdict."""
-        if run.verdict != "unknown":
+        """One note for a rehearsal without a verdict; a watched script that stops for another reason says so itself."""
+        if run.verdict != "unknown" or run.how == "watched":
             return
         at = run.module or run.component
         yield self.finding(
             place(run, at),
-            f"the {'rehearsal' if run.how == 'rehearsed' else 'run'} ended undecided"
-            + (f" in {at}" if at else "")
-            + (f": {run.reason}" if run.reason else ""),
+            "the rehearsal ended undecided" + (f" in {at}" if at else "") + (f": {run.reason}" if run.reason else ""),
             source=run.device,
             component=at.partition(".")[0],
         )

@@ -13,19 +13,20 @@ import torch
 from ...dtypes import DType
 from ...subjects.numbers import Departure
 from ..words import first_line
-from .again.calls import away, eager, looking, silent, unchanged
+from .again.calls import away, eager, is_autocast, looking, silent, unchanged
 from .again.depart import Strange, departure
 from .again.kept import Kept
 from .again.moved import device_of, stateful
 from .again.nests import HALF
 from .again.replay import Aim, extremes, inputs, replayed
 from .again.widened import Impossible, packed
+from .found import Found
 from .names import Row, main_dtype
 from .silent import named
 from .steps import Call, finite
-from .watcher import Found, Watcher
+from .watcher import Watcher
 
-WAIT: Final = 60.0
+WAIT: Final = 10.0
 """Seconds that a call in another thread waits while a module is made to run in float32."""
 _KINDS: Final = ("nan", "inf", "saturated")
 
@@ -74,11 +75,11 @@ class Confirm:
         if kept is None or module is None:
             return
         row = call.row
-        dtype = self._due(call, module) if whole and not wanted else None
-        if not wanted and dtype is None:
-            return
         try:
-            with self._alone(row), self._traceless(module, kept):
+            dtype = self._due(call, module) if whole and not wanted else None
+            if not wanted and dtype is None:
+                return
+            with self._alone(), self._traceless(module, kept):
                 if wanted:
                     self._replay(row, module, kept, wanted)
                 elif dtype is not None:
@@ -89,7 +90,7 @@ class Confirm:
             self._limit(row, first_line(fault))
 
     @contextlib.contextmanager
-    def _alone(self, row: Row) -> Iterator[None]:
+    def _alone(self) -> Iterator[None]:
         """No other thread is inside a component, and none begins."""
         with self._gate:
             if self._busy:
@@ -149,7 +150,7 @@ class Confirm:
                 failed = first_line(fault)
         for _, found in aims.values():
             if found.row is not None:
-                self._limit(found.row, failed or "when its component was run again, its numbers were finite")
+                self._limit(found.row, failed or "when its component was run again, it did not go wrong")
 
     def _aim(self, found: Found) -> Aim | None:
         row, first = found.row, found.fault.first
@@ -192,8 +193,8 @@ class Confirm:
         own = main_dtype(module)
         if own is None or own.is_half:
             return own
-        device = device_of(module, ()).type  # weights that are stored in another dtype than they compute in, by autocast or hooks
-        autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        device = device_of(module, ())  # weights may be stored in another dtype than they compute in, by autocast or hooks
+        autocast = torch.get_autocast_dtype(device.type) if is_autocast(device) else None
         half = next((dtype for dtype in (*call.outputs, autocast) if dtype in HALF), None)
         return named(half) if half is not None else None
 

@@ -24,7 +24,7 @@ from .healed import Done
 from .names import Root, Row, main_dtype
 from .reduced import floats
 from .silent import named
-from .steps import Call, finite
+from .steps import MASKS, Call, finite
 from .watcher import KEEPS, Watcher
 
 TRIES: Final = 3
@@ -66,6 +66,8 @@ class Heal:
             self._calls.unfit.clear()
             self._calls.lost.clear()
         if row in self._strays:
+            if self._too_large(call, module, args, kwargs):
+                return self._fitting(self._in_float32(inner, module, args, kwargs, row), self._main(module), call)[0]
             args, kwargs = self._without(call, module, args, kwargs, self._strays[row])
         if row in self._casts:
             return self._cast_well(inner, module, args, kwargs, call)
@@ -94,7 +96,7 @@ class Heal:
         unfit = call in self._calls.unfit
         if not unfit and _well(result):
             return result
-        if not all(_tame(tensor) for tensor in undo.given):
+        if not _well_given(undo, call, args, kwargs):
             return result
         if call in self._calls.lost or self._lost.get(call.row, 0) >= TRIES:
             self._calls.up(self._calls.lost, call)
@@ -169,6 +171,9 @@ class Heal:
         if _well(narrowed):
             return narrowed, True
         self._calls.up(self._calls.unfit, call)
+        if call.above is None:
+            path = self.watcher.names.path(call.row)
+            self.watcher.limits.setdefault(f"{path} gives numbers that only fp32 holds: whatever casts them behind it loses them")
         return (result if call.above is None else narrowed), False
 
     # -- crashes
@@ -201,6 +206,9 @@ class Heal:
     ) -> Any:
         """Cast one of the inputs that are in another dtype than the component, else all; else each module is on its own."""
         row = call.row
+        if self._too_large(call, module, args, kwargs):
+            self._strays[row] = frozenset(found)
+            return self._again(inner, module, args, kwargs, call, back)
         for names in dict.fromkeys([*(frozenset({name}) for name in found), frozenset(found)]):
             back()
             given, named_ = self._without(call, module, args, kwargs, names)
@@ -223,6 +231,12 @@ class Heal:
         main = self._main(module)
         given = given_to(call, args, kwargs)
         return [name for name, tensor in given if main is not None and tensor.dtype is not main and tensor.numel() > KEEPS]
+
+    def _too_large(self, call: Call, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether something that came in astray, healed elsewhere, does not fit the component's dtype."""
+        main = self._main(module)
+        strays = [it for _, it in given_to(call, args, kwargs) if main in HALF and it.dtype is not main]
+        return any(_tame(it) and not _tame(it.to(main)) for it in strays)
 
     def _without(
         self, call: Call, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], names: frozenset[str]
@@ -292,7 +306,7 @@ class Heal:
         """Likewise, and in float32 where what it was given does not fit its weights' dtype."""
         undo = Undo(args, kwargs)
         result = self._cast(inner, module, args, kwargs, call, self._casts[call.row])
-        if _well(result) or not all(map(_tame, undo.given)):
+        if _well(result) or not _well_given(undo, call, args, kwargs):
             return result
         undo()
         return self._after_overflow(inner, module, args, kwargs, call, result, undo)
@@ -319,14 +333,19 @@ def _torch(dtype: DType | None) -> torch.dtype | None:
 
 
 def _well(value: Any) -> bool:
-    """Whether all numbers are finite, or a mask's -inf. One transfer for all of them."""
-    pairs = [torch.stack(torch.aminmax(tensor.detach())).double().cpu() for tensor in floats(value, [])]
-    return all(finite((float(pair[0]), float(pair[1]))) for pair in pairs)
+    """Whether all numbers are finite, or a mask's -inf. It waits for the device."""
+    return all(_tame(tensor) for tensor in floats(value, []))
 
 
-def _tame(tensor: torch.Tensor) -> bool:
-    """Whether a tensor has no NaN and no inf but -inf, which masks have."""
+def _well_given(undo: Undo, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether all that a module was given was finite, but for masks, which are known by the names of its arguments."""
+    masks = {id(tensor) for name, tensor in given_to(call, args, kwargs) if any(word in name for word in MASKS)}
+    return all(_tame(before, id(tensor) in masks) for tensor, before in undo.tensors)
+
+
+def _tame(tensor: torch.Tensor, mask: bool = False) -> bool:
+    """Whether the numbers of a tensor are finite, or a mask's -inf."""
     if not is_float(tensor) or not tensor.numel():
         return True
-    low, high = torch.aminmax(tensor.detach())
-    return finite((float(low), float(high)), mask=True)
+    low, high = torch.stack(torch.aminmax(tensor.detach())).tolist()
+    return finite((low, high), mask)

@@ -86,7 +86,7 @@ class Hooks:
             above = thread.stack[-1] if thread.stack else None
             row = rows.get(id(module))
             if row is None or row.module() is not module:
-                row = self.names.row(module, above and above.row, None if above else sys._getframe(2))
+                row = self.names.row(module, above.row if above else None, None if above else sys._getframe(2))
             call = Call(row, above)
             if above is None and not self.listener.begins(thread, call, module, args, kwargs):
                 return None

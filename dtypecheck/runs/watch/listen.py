@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from ..script.changes import Changes, on_import
 from ..script.trace import Script
 from .calls import Calls
 from .history import History
-from .names import is_pipeline
+from .names import is_pipeline, variable_of
 from .pictures import Pictures
 from .record import run_of
 from .training import Training
@@ -100,7 +101,7 @@ def listen(
     if options.confirm:
         from .confirm import Confirm
 
-        watcher.keeper = Confirm(watcher)
+        watcher.keeper = watcher.finds.keeper = Confirm(watcher)
     if options.heal:
         from .heal import Heal
 
@@ -113,10 +114,10 @@ def listen(
         if options.eager:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if isinstance(target, torch.nn.Module):
-            watcher.names.bare(target)
+            watcher.names.bare(target, variable_of(target, sys._getframe(1)))
             watcher.after = (lambda: called(listening)) if called else None
         elif target is not None:
-            watcher.names.pipeline(target)
+            watcher.names.pipeline(target, variable_of(target, sys._getframe(1)))
             calls.follow(type(target))
         for part in (listening.history, listening.training, listening.pictures):
             stack.enter_context(part)

@@ -11,7 +11,7 @@ from ...dtypes import DType
 from ...findings import Where
 from ...knowledge import Knowledge
 from ...read.roles import role_of
-from ...subjects import Claim, Component, Load, Pipeline, Quantised, Request
+from ...subjects import Claim, Component, Config, Load, Pipeline, Quantised, Request
 from ..modules import dtype_of
 
 
@@ -31,7 +31,30 @@ def component(name: str, module: torch.nn.Module, known: Knowledge) -> Component
     main = max((dtype for dtype in counts if dtype.is_float), key=lambda dtype: counts[dtype], default=None)
     load = Load(main, Claim(main, Where(name), "shows") if main else None, counts)
     family = "transformers" if type(module).__module__.startswith("transformers.") else "diffusers"
-    return Component(name, name, klass, family, role_of(known, name, klass), quantised=_packed(name, module), load=load)
+    return Component(name, name, klass, family, role_of(known, name, klass), _config(name, module), quantised=_packed(name, module), load=load)
+
+
+def _config(name: str, module: torch.nn.Module) -> Config | None:
+    """Its settings, as its config.json would have them; None for a module that has none."""
+    config: Any = getattr(module, "config", None)
+    if isinstance(config, Mapping):
+        return Config(name, {key: value for key, value in config.items() if _is_plain(value)})
+    if not hasattr(config, "to_dict"):
+        return None
+    try:
+        found = config.to_dict()
+    except Exception:  # noqa: BLE001 - a class of the user's, or of a library we do not know
+        return None
+    return Config(name, {str(key): value for key, value in found.items() if _is_plain(value)})
+
+
+def _is_plain(value: object, depth: int = 0) -> bool:
+    """What JSON can hold."""
+    if isinstance(value, (list, tuple)):
+        return depth < 6 and all(_is_plain(item, depth + 1) for item in value)
+    if isinstance(value, Mapping):
+        return depth < 6 and all(isinstance(key, str) and _is_plain(item, depth + 1) for key, item in value.items())
+    return value is None or isinstance(value, (str, bool, int, float))
 
 
 def _counts(module: torch.nn.Module) -> dict[DType, int]:

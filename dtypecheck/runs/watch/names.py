@@ -17,6 +17,7 @@ from ..modules import dtype_of
 
 INSTALLED: Final = ("/site-packages/", "/dist-packages/", "/lib/python3")
 """What stands in the path of a file that is none of the user's."""
+_OURS: Final = __file__.replace("\\", "/").partition("/runs/watch/")[0] + "/"
 _WRAPPERS: Final = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
 """Steps of a path that only a wrapper made."""
 
@@ -262,7 +263,8 @@ def let_go(frame: FrameType | None) -> None:
 def variable_of(value: Any, frame: FrameType | None) -> str:
     """The script's name for an object: a variable, or an attribute of `self`, in the frames from here outward."""
     while frame is not None:
-        if any(part in frame.f_code.co_filename for part in INSTALLED):
+        path = frame.f_code.co_filename.replace("\\", "/")
+        if path.startswith(_OURS) or any(part in path for part in INSTALLED):
             frame = frame.f_back
             continue
         for name, found in list(locals_of(frame).items()):

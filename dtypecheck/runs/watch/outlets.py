@@ -46,7 +46,16 @@ CHECKERS: Final = (
     Outlet("diffusers.pipelines.stable_diffusion.safety_checker", "StableDiffusionSafetyChecker", ("forward", "forward_onnx")),
     Outlet("diffusers.pipelines.deepfloyd_if.safety_checker", "IFSafetyChecker", ("forward",)),
 )
-OUTPUTS: Final = Outlet("diffusers.utils.outputs", "BaseOutput", ("__post_init__",))
+OUTPUTS: Final = tuple(
+    Outlet(f"diffusers.pipelines.{place}", owner, ("__init__",))
+    for place, owner in (
+        ("stable_diffusion.pipeline_output", "StableDiffusionPipelineOutput"),
+        ("t2i_adapter.pipeline_stable_diffusion_adapter", "StableDiffusionAdapterPipelineOutput"),
+        ("deepfloyd_if.pipeline_output", "IFPipelineOutput"),
+        ("ledits_pp.pipeline_output", "LEditsPPDiffusionPipelineOutput"),
+    )
+)
+"""What pipelines with a safety checker return. Their base class is no place: compiled models make such objects too."""
 SAVERS: Final = (
     Outlet("PIL.Image", "Image", ("save",)),
     Outlet("diffusers.utils", "", ("export_to_video", "export_to_gif")),

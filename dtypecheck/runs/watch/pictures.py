@@ -66,8 +66,8 @@ class Pictures:
     def __enter__(self) -> Pictures:
         changes = self._stack.enter_context(Changes())
         wanted: dict[str, list[tuple[Outlet, Make]]] = {}
-        makes: list[tuple[Outlet, Make]] = [(OUTPUTS, self._giving)]
-        makes += [(it, self._converting) for it in CONVERTERS] + [(it, self._checking) for it in CHECKERS]
+        makes: list[tuple[Outlet, Make]] = [(it, self._converting) for it in CONVERTERS]
+        makes += [(it, self._checking) for it in CHECKERS] + [(it, self._giving) for it in OUTPUTS]
         for outlet, make in [*makes, *((it, self._saving(it)) for it in SAVERS)]:
             wanted.setdefault(outlet.module, []).append((outlet, make))
 

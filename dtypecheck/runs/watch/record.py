@@ -13,9 +13,10 @@ from ...subjects import Request
 from ...subjects.numbers import Frame, Producer
 from ...subjects.shown import Event, ModuleRow, Outcome, Run
 from . import live, silent
+from .found import Found
 from .names import Row
 from .producers import Fault
-from .watcher import Found, Watcher
+from .watcher import Watcher
 
 
 def run_of(watcher: Watcher, request: Request, **further: Any) -> Run:
@@ -48,7 +49,7 @@ def run_of(watcher: Watcher, request: Request, **further: Any) -> Run:
 
 def producers(watcher: Watcher) -> list[Producer]:
     """The producers that were found."""
-    return [_producer(found, watcher) for found in watcher.found.values()]
+    return [_producer(found, watcher) for found in watcher.finds.found.values()]
 
 
 def _producer(found: Found, watcher: Watcher) -> Producer:

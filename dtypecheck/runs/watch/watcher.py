@@ -4,62 +4,44 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
 from ...knowledge import Knowledge
 from ...read.roles import role_of
 from ...subjects import Request
-from ...subjects.numbers import Departure, Healing
 from ...subjects.shown import Crash
 from ..modules import came_from
-from ..origins import Origin, tensors
+from ..origins import TYPED, Origin, tensors
 from ..words import first_line
+from .attend import Healer, Keeper
 from .blame import Stories, blamed, note
 from .crash import Messages, Seen, crash_of, given_to
 from .each_operator import EachOperator
 from .facts import look
+from .found import Finds, frame_of
 from .hooks import Hooks
 from .makers import Between, Makers
 from .names import INSTALLED, Names, Root, Row, let_go
-from .producers import Fault, faults, suspicious
-from .steps import MASKS, Call, Thread, finite
+from .producers import BEFORE, suspicious
+from .steps import MASKS, Call, Thread
 
 DECODERS: Final = re.compile(r"$|.*decoder$")
 """Which parts of a VAE give a picture, when they are called from outside: all of it, or its decoder."""
 KEEPS: Final = 16
 """Elements up to which a float32 tensor may come into a half component: timesteps, scales."""
-MOST: Final = 64
-"""Producers that are kept apart."""
 _OURS: Final = __file__.replace("\\", "/").partition("/runs/watch/")[0] + "/"
-
-
-@dataclass(slots=True)
-class Found:
-    """A producer as it was first seen. row: None for the code between components. step: of its component. times: in how many."""
-
-    fault: Fault
-    row: Row | None
-    root: Root
-    step: int
-    call: int
-    before: list[tuple[Row, Any]]
-    times: int = 1
-    replay: Any = None
-    glue: str = ""
-    weights: tuple[str, ...] = ()
-    autocast: bool = False
 
 
 def is_own(path: str) -> bool:
     """Whether a file is the user's: no installed library, none of ours."""
-    return not path.startswith((_OURS, "<")) and not any(part in path for part in INSTALLED)
+    typed = not path.startswith("<") or path.startswith(TYPED)
+    return typed and not path.startswith(_OURS) and not any(part in path for part in INSTALLED)
 
 
 @dataclass(slots=True)
@@ -70,32 +52,6 @@ class Settings:
     owns: Callable[[str], bool] = is_own
     shown: Callable[[str], str] = str
     crashed: Callable[[BaseException, str], None] | None = None
-
-
-class Healer(Protocol):
-    """What runs each module instead of torch, so that it does not crash or overflow."""
-
-    def run(self, inner: Callable[..., Any], module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], call: Call) -> Any:
-        """Run a module by `inner(module, *args, **kwargs)`, with whatever is needed around it."""
-
-    def healings(self) -> tuple[Healing, ...]:
-        """What was done so far."""
-
-
-class Keeper(Protocol):
-    """What keeps the inputs of outermost calls, to run them again."""
-
-    def keep(self, call: Call, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """An outermost call begins."""
-
-    def found(self, found: Found, call: Call, outer: Any) -> None:
-        """A producer was found in the outermost call that has just ended; `found.replay` is to be filled in."""
-
-    def ended(self, call: Call, module: Any, whole: bool = True) -> None:
-        """An outermost call ended, finite or not. whole: not by an exception."""
-
-    def departures(self) -> tuple[Departure, ...]:
-        """How far the components are from float32."""
 
 
 class Watcher:
@@ -118,7 +74,7 @@ class Watcher:
         self.roles: dict[str, str] = {}
         self.seen = Seen(self.names, self.makers, self.roles, self.settings.owns, self.settings.shown)
         self.messages = Messages(known)
-        self.found: dict[tuple[Any, ...], Found] = {}
+        self.finds = Finds(self.makers, self.settings.shown)
         self.crash: Crash | None = None
         self.explained: list[BaseException] = []
         self.limits: dict[str, None] = {}
@@ -130,7 +86,6 @@ class Watcher:
         self.stories: Stories = lambda module: None
         self.calls = 0
         self.steps = 0
-        self.lock = threading.RLock()
         self.met: dict[Row, None] = {}
         self.strange: dict[Root, tuple[str, str]] = {}
 
@@ -236,7 +191,6 @@ class Watcher:
     def opens(self, pipe: Any, variable: str) -> None:
         """A pipeline is called from outside."""
         self.calls += 1
-        self.thread.tainted.clear()
         self.names.pipeline(pipe, variable)
         if not self.thread.stack:
             self._follow()
@@ -291,7 +245,8 @@ class Watcher:
 
     def _spoiler(self) -> str:
         """The module that made the first number that is not finite in this call of the pipeline, "" if none did."""
-        bad = [it for it in self.found.values() if it.call == self.calls and it.fault.kind in ("nan", "inf") and it.fault.reaches]
+        here = [it for it in self.finds.found.values() if it.call == self.calls and it.fault.reaches]
+        bad = [it for it in here if it.fault.kind in ("nan", "inf")]
         return self.names.path(bad[0].row) if bad and bad[0].row else ""
 
     def failed(
@@ -322,9 +277,8 @@ class Watcher:
 
     def forget(self) -> None:
         """Begin anew with what is found: for a guard, which judges each call by itself."""
-        with self.lock:
-            self.found.clear()
-            self.crash = None
+        self.finds.forget()
+        self.crash = None
 
     def explain(
         self, fault: BaseException, failed: tuple[Any, ...] | None = None, outer: tuple[Any, ...] | None = None
@@ -370,44 +324,10 @@ class Watcher:
                 if most > row.absmax and isfinite(most):
                     row.absmax = most
         if suspicious(values):
-            self._look(thread, root, calls, values, whole)
-        thread.tail = [(call.row, _frame(call, values)) for call in calls[-8:] if call.row.leaf]
-
-    def _brought(self, outer: tuple[Any, ...]) -> str:
-        """Who brought what is not finite into a component, in words: the argument and the line that made it."""
-        for name, tensor in given_to(outer[0], outer[2], outer[3]):
-            low, high = (float(edge) for edge in torch.aminmax(tensor.detach()))
-            if not finite((low, high), any(word in name for word in MASKS)):
-                origin = self.makers.of(tensor)
-                return str(self.settings.shown(f"{name} from {origin}")) if origin else name
-        return ""
-
-    def _look(self, thread: Thread, root: Root, calls: list[Call], values: list[tuple[float, float]], whole: bool) -> None:
-        for fault in faults(calls, values):
-            if (fault.call is None and thread.tainted) or (fault.kind == "underflow" and not _multiplies(fault.call)):
-                continue
-            row = fault.call.row if fault.call else None
-            key = (row, fault.kind, fault.call.operator if fault.call else "")
-            with self.lock:
-                known = self.found.get(key)
-                if known is not None:
-                    known.times += 1
-                elif len(self.found) < MOST:
-                    before = [(call.row, _frame(call, values)) for call in fault.before]
-                    if len(before) < 8:
-                        before = [*thread.tail[len(before) - 8 :], *before]
-                    home = row.root if row else root
-                    outer = fault.call if fault.call and fault.call.above is None else None
-                    step = outer.step if outer else home.steps
-                    self.found[key] = Found(fault, row, home, step, self.calls, before, weights=_bad_weights(row), autocast=_lowered(fault))
-                    if fault.call is None and thread.outer:
-                        self.found[key].glue = self._brought(thread.outer)
-                    if self.keeper is not None and thread.outer:
-                        self.keeper.found(self.found[key], calls[-1], thread.outer[1])
-            if fault.reaches and fault.kind in ("nan", "inf"):
-                thread.tainted.add(root.name)
-        if whole and calls and root.name in thread.tainted and not any(f.kind in ("nan", "inf") for f in faults(calls, values)):
+            self.finds.look(thread, root, calls, values, self.calls)
+        elif whole:
             thread.tainted.discard(root.name)
+        thread.tail = [(call.row, frame_of(call, values)) for call in calls[-BEFORE:] if call.row.leaf]
 
 
 def _way(call: Call, module: torch.nn.Module) -> tuple[Any, ...]:
@@ -418,33 +338,3 @@ def _way(call: Call, module: torch.nn.Module) -> tuple[Any, ...]:
         call.outputs[0] if call.outputs else None,
         weight.dtype if weight is not None else None,
     )
-
-
-def _frame(call: Call, values: list[tuple[float, float]]) -> tuple[Any, ...]:
-    """What the ring buffer keeps of a call: dtypes and extremes in and out."""
-    into = [values[n] for n in call.ins if n >= 0 and n not in call.masks]
-    out = [values[n] for n in call.outs if n >= 0]
-    return call.inputs[:1], call.outputs[:1], into, out
-
-
-def _multiplies(call: Call | None) -> bool:
-    """Whether a module has weights that are not zero."""
-    module = call.row.module() if call else None
-    weight = module._parameters.get("weight") if module is not None else None
-    return weight is not None and bool((weight.detach() != 0).any())
-
-
-def _bad_weights(row: Row | None) -> tuple[str, ...]:
-    """The parameters of a module itself that are not finite, by name."""
-    module = row.module() if row else None
-    own = module._parameters.items() if module is not None else ()
-    return tuple(
-        name for name, value in own if value is not None and value.is_floating_point() and not bool(value.isfinite().all())
-    )
-
-
-def _lowered(fault: Fault) -> bool:
-    """Whether a module computed in another dtype than its weights have: autocast did that."""
-    module = fault.call.row.module() if fault.call and fault.call.row.torchs else None
-    weight = module._parameters.get("weight") if module is not None else None
-    return weight is not None and weight.dtype is torch.float32 and fault.dtype is not torch.float32

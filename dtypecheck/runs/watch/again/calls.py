@@ -82,9 +82,18 @@ def is_compiled(module: torch.nn.Module) -> bool:
 
 def eager(module: torch.nn.Module) -> AbstractContextManager[Any]:
     """It runs as it was written."""
-    return torch.compiler.set_stance("force_eager") if is_compiled(module) else contextlib.nullcontext()
+    known = is_compiled(module) and hasattr(torch.compiler, "set_stance")
+    return torch.compiler.set_stance("force_eager") if known else contextlib.nullcontext()
 
 
-def uncast(device: torch.device) -> Any:
+def uncast(device: torch.device) -> AbstractContextManager[Any]:
     """No autocast."""
-    return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, enabled=False) if is_autocast(device) else contextlib.nullcontext()
+
+
+def is_autocast(device: torch.device) -> bool:
+    """Whether autocast is on for a device; some know of none."""
+    try:
+        return bool(torch.is_autocast_enabled(device.type))
+    except (RuntimeError, TypeError):
+        return False

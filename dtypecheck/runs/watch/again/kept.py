@@ -60,29 +60,27 @@ class Kept:
 
 
 class Undo:
-    """The caller's own objects, and what to give back to them when a call is to be made again with them."""
+    """The caller's own objects, and what to give back to them when a call is to be made again with them.
 
-    __slots__ = ("_chance", "_tensors", "_things")
+    tensors: each of the caller's, and a copy of it as it was.
+    """
+
+    __slots__ = ("_chance", "_things", "tensors")
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._tensors: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.tensors: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._things: list[tuple[Any, Any]] = []
         generators = []
         for thing in walked((args, kwargs)):
             if isinstance(thing, torch.Tensor):
-                self._tensors.append((thing, _copy(thing)))
+                self.tensors.append((thing, _copy(thing)))
             elif isinstance(thing, torch.Generator):
                 generators.append(thing)
-            elif isinstance(thing, (list, dict)):
+            elif type(thing) in (list, dict):  # others may forbid what undoing does to them
                 self._things.append((thing, thing.copy()))
             elif hasattr(thing, "__dict__"):
                 self._things.append((vars(thing), dict(vars(thing))))
         self._chance = Chance(generators)
-
-    @property
-    def given(self) -> list[torch.Tensor]:
-        """All tensors as they were."""
-        return [before for _, before in self._tensors]
 
     def __call__(self) -> None:
         """What the call changed in place is as it was, and so are the random streams."""
@@ -92,7 +90,7 @@ class Undo:
             else:
                 thing.clear()
                 thing.update(before)
-        for tensor, before in self._tensors:
+        for tensor, before in self.tensors:
             with contextlib.suppress(RuntimeError), torch.no_grad():
                 if not torch.equal(tensor, before):
                     tensor.copy_(before)

@@ -124,15 +124,20 @@ def _compiled(module: torch.nn.Module) -> list[Switch]:
 # -- functions and methods that somebody put in place of PyTorch's
 
 
+def _code(value: Any) -> Any:
+    """What runs when something is called: of a function, a method, a partial or an object; None where that is no Python."""
+    value = getattr(value, "__func__", getattr(value, "func", value))
+    own = getattr(value, "__code__", None)
+    return own or getattr(vars(type(value)).get("__call__"), "__code__", None)
+
+
 def _is_torchs(value: Any) -> bool:
-    code = getattr(value, "__code__", None)
-    if code is None:
-        return True
-    path = code.co_filename.replace("\\", "/")
-    return bool(path.startswith((_TORCH, _OURS)))
+    """Whether it is Python code of PyTorch's, or of ours around it."""
+    code = _code(value)
+    return code is not None and code.co_filename.replace("\\", "/").startswith((_TORCH, _OURS))
 
 
-def _original(holder: Any, name: str) -> Any:
+def _original(name: str) -> Any:
     """PyTorch's own function of that name, wherever else it can be had."""
     return next((found for source in _SOURCES if (found := getattr(source, name, None)) is not None), None)
 
@@ -143,7 +148,7 @@ def _own() -> dict[tuple[str, str], Any]:
     for path, holder in _HOLDERS.items():
         for name, value in vars(holder).items():
             if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)) and not name.startswith("__"):
-                known = value if _is_torchs(value) else _original(holder, name)
+                known = value if _is_torchs(value) or isinstance(value, types.BuiltinFunctionType) else _original(name)
                 if known is not None:
                     found[path, name] = known
     return found
@@ -209,19 +214,13 @@ def _forwards(module: torch.nn.Module, path: str) -> list[Switch]:
 def _is_patched(part: torch.nn.Module) -> bool:
     """Whether a module's `forward` is not its class's, and no library is known to have put it there."""
     forward = part.__dict__.get("forward")
-    return forward is not None and not _is_torchs(_bare(forward)) and not any(name in part.__dict__ for name in _MOVERS)
-
-
-def _bare(function: Any) -> Any:
-    """The function in a method or a partial."""
-    return getattr(function, "__func__", getattr(function, "func", function))
+    return forward is not None and not _is_torchs(forward) and not any(name in part.__dict__ for name in _MOVERS)
 
 
 def _whose(function: Any) -> str:
     """A function by name and line."""
-    function = _bare(function)
-    code = getattr(function, "__code__", None)
+    code = _code(function)
     name = getattr(function, "__name__", type(function).__name__)
     if code is None:
         return f"{name} of {getattr(function, '__module__', None) or 'an extension'}"
-    return f"{name}() at {place(code.co_filename, code.co_firstlineno)}"
+    return f"{name}{'()' if hasattr(function, '__name__') else ''} at {place(code.co_filename, code.co_firstlineno)}"

@@ -1,0 +1,139 @@
+"""The report as one HTML file: no network, readable without a script, on a phone, in the dark and on paper.
+
+`compact` is the part of it that a notebook shows.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+from ..report import Report
+from .html_asides import about, casts, crash, limits, plans
+from .html_chart import chart
+from .html_colours import by_family, variables
+from .html_findings import findings
+from .html_map import blocks
+from .html_modules import modules
+from .html_numbers import numbers
+from .html_places import Part, parts_of
+from .html_tags import Html, prose, tag, text
+from .options import Look, Out
+from .words import heading
+from .words_runs import verdicts
+from .words_watch import watched_runs
+
+CARDS: Final = 12
+"""Findings that a notebook shows."""
+DARK: Final = "body[data-jp-theme-light=false] .dtypecheck, body.vscode-dark .dtypecheck, html[theme=dark] .dtypecheck"
+"""How JupyterLab, VS Code and Colab say that they are dark, whatever the system prefers."""
+
+
+def render(report: Report, out: Out, look: Look) -> None:
+    """The whole page; it is the same at every verbosity, what is long is folded."""
+    out.write(page(report) + "\n")
+
+
+def page(report: Report) -> str:
+    """A complete document, whose policy forbids it to load anything or to run any other script than its own."""
+    first, *others = _verdicts(report)
+    script = _read("html.js")
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src '{_digest(script)}'"
+    head = (
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=f"{policy}; base-uri 'none'; form-action 'none'"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", f"dtypecheck: {first}"),
+        tag("style", Html(f"\n{style('@media (prefers-color-scheme: dark)', '.dtypecheck')}")),
+    )
+    top = tag(
+        "header",
+        tag("p", f"dtypecheck{f' · {report.label}' if report.label else ''}", class_="faint"),
+        tag("h1", prose(first)),
+        *(tag("p", prose(words), class_="verdict") for words in others),
+        class_=f"top {report.worst or 'ok'}",
+    )
+    skip = tag("a", "To the findings", href="#findings", class_="skip") if report.findings else ""
+    body = tag("main", *_sections(report), id="report")
+    foot = tag("footer", about(report))
+    end = tag("script", Html(f"\n{script}"))
+    whole = tag("html", tag("head", *head), tag("body", skip, top, body, foot, end, class_="dtypecheck"), lang="en")
+    return f"<!DOCTYPE html>\n{whole}"
+
+
+def compact(report: Report) -> str:
+    """The verdict, the map, the findings and the chart: what stands under a cell of a notebook. Without a script."""
+    first, *others = _verdicts(report)
+    front = f"d{sha256(repr((first, others, report.counted)).encode('utf-8', 'backslashreplace')).hexdigest()[:8]}-"
+    parts = parts_of(report, front, tabled=False)
+    said = tag("p", tag("b", first), class_=f"top {report.worst or 'ok'}")
+    inside = [said, *(tag("p", words, class_="verdict") for words in others)]
+    inside += [blocks(part, front) for part in parts]
+    inside.append(findings(report, parts, front, 3, CARDS))
+    inside += [chart(part, front) for part in parts]
+    return tag("div", tag("style", Html(style("", DARK))), *inside, class_="dtypecheck inside")
+
+
+def style(when: str, dark: str) -> str:
+    """The style sheet. when: the media query of the dark, "" if the selector `dark` alone says it."""
+    night = f"{dark} {{ color-scheme: dark; {variables(True)} }}"
+    night = f"{when} {{ {night} }}" if when else night
+    day = f".dtypecheck {{ color-scheme: light; {variables(False)} }}"
+    return f"{day}\n{night}\n@media print {{ {day} }}\n{by_family()}\n{_read('html.css')}"
+
+
+def _verdicts(report: Report) -> tuple[str, ...]:
+    """The verdict of a watched run without what it says of notes and limits that only -v would show: here they are."""
+    if not watched_runs(report):
+        return verdicts(report)
+    loud = tuple(finding for finding in report.findings if finding.severity != "note")
+    return verdicts(replace(report, findings=loud, runs=tuple(replace(run, limits=()) for run in report.runs)))
+
+
+def _sections(report: Report) -> list[Html]:
+    """With one thing to tell of, the findings stand between its map and its chart; with many, before them all."""
+    parts = parts_of(report)
+    one = len(parts) == 1
+    found = findings(report, parts, "", 2)
+    sections = [] if one else [found]
+    for number, part in enumerate(parts):
+        upper = (tag("h2", _heading(part, report, number == 0)), blocks(part, ""))
+        lower = (
+            crash(part, 2 + (not one)),
+            chart(part, ""),
+            numbers(part, 2 + (not one)),
+            plans(part, report, 2 + (not one)),
+            modules(part, "", 2 + (not one)),
+            casts(part, 2 + (not one)),
+            limits(part, 2 + (not one)),
+        )
+        sections += [tag("section", *upper), found, *lower] if one else [tag("section", *upper, *lower)]
+    return sections
+
+
+def _heading(part: Part, report: Report, first: bool) -> Html:
+    run, pipeline = part.run, part.pipeline
+    how = f"{run.how} on {run.device}" if run else "loaded"
+    if pipeline is None:
+        name = (run.script or run.variable) if run else ""
+        return text(f"{name or report.label or 'the run'}   {how}")
+    if pipeline.path in report.matrix:
+        device = report.request.device or pipeline.request.device
+        return text(heading(pipeline, report.label or ".", first, f"rehearsed{f' on {device}' if device else ''}", ""))
+    return text(heading(pipeline, report.label or ".", first, how))
+
+
+@cache
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text("utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the policy calls our script by: its bytes as they stand in the element."""
+    return "sha256-" + b64encode(sha256(f"\n{script}".encode()).digest()).decode()

@@ -1,0 +1,429 @@
+"""The rules on the numbers of a watched run: where they went wrong, how bad that is, and what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dtypecheck.findings import Finding, Where
+from dtypecheck.testing import findings
+
+RUN = "run: watched runs on cuda\nscript: serve.py as pipe\n"
+SDXL = """
+model_index.json: {"_class_name": "CLASS", "text_encoder": ["transformers", "CLIPTextModel"], "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+text_encoder/config.json: {"architectures": ["CLIPTextModel"]}
+text_encoder/model.safetensors: a.weight F16 4x4
+unet/config.json: {"_class_name": "UNet2DConditionModel"}
+unet/diffusion_pytorch_model.safetensors: conv_in.weight F16 4x4
+vae/config.json: {"_class_name": "AutoencoderKL", "latent_channels": 4, "scaling_factor": 0.13025, "force_upcast": UPCAST}
+vae/diffusion_pytorch_model.safetensors: decoder.conv_in.weight F16 4x4
+$ --dtype float16
+"""  # noqa: E501
+CONV = "vae.decoder.up_blocks.2.resnets.0.conv2"
+
+
+def of_run(text: str) -> list[Finding]:
+    return [finding for finding in findings(RUN + text) if finding.code.startswith("DT3")]
+
+
+def one(text: str) -> Finding:
+    (finding,) = of_run(text)
+    return finding
+
+
+def fix(text: str) -> str:
+    found = one(text).fix
+    assert found
+    return found.title
+
+
+def of(klass: str, upcast: bool = True) -> str:
+    return SDXL.replace("CLASS", klass).replace("UPCAST", "true" if upcast else "false")
+
+
+# what must be left alone
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "module: vae.decoder.conv_in Conv2d F16->F16 | largest 32752",  # one doubling left, not less
+        "module: unet.norm Norm BF16->BF16 | largest 60000",
+        "module: unet.norm Norm F32->F32 | largest 65000",
+        "module: unet.norm Norm F16->F16",
+        "module: text_encoder.mask Mask F16->F16 | largest 65504",
+        "module: unet.norm Norm F16->F16 | largest 0",
+        "picture: ok 1 of 1",
+        "departure: unet F16 0.0078",
+        "departure: unet BF16 0.062",
+        "departure: unet F16 0",
+        "event: mixed unet.x - F16+F32 | by design",
+        "event: lowered unet.x - F32->F16 | by design",
+        "event: scaler unet.x GradScaler F16 | by design",
+        "event: optimizer unet.x AdamW F16 | by design",
+        "event: optimizer-nan unet.x AdamW F16 | by design",
+    ],
+)
+def test_what_is_healthy_or_by_design_is_silent(lines: str) -> None:
+    assert of_run(lines) == []
+
+
+# DT307
+
+
+def test_a_black_picture_is_told_with_the_module_where_it_began() -> None:
+    found = one(
+        f"producer: inf {CONV} F16 Conv2d | largest 61440 | before vae.decoder.a F16 12 | before vae.decoder.b F16 58112"
+        " | before vae.decoder.c F32 90000 | carried by 41 to vae.decoder.conv_out | reaches vae"
+        f"\npicture: nan 1 of 1 at postprocess black | by {CONV}"
+    )
+    assert (found.code, found.severity, found.component) == ("DT307", "error", "vae")
+    assert found.message == (
+        f"image 1 of 1 is black: all of it was NaN before it became a picture; {CONV} (fp16) overflowed: "
+        "inputs finite, largest 61,440"
+    )
+    assert found.because == "vae.decoder.b reached 58,112 of 65,504 before it; carried by 41 modules to vae.decoder.conv_out"
+    assert found.where == Where("serve.py", CONV)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        (["nan 1 of 1 at save partly black"], "image 1 of 1 is partly black: part of it was NaN before it became a picture; "),
+        (["inf 1 of 1 at save white"], "image 1 of 1 is white: all of it was inf before"),
+        (["nan 1 of 1"], "image 1 of 1 is black: it was NaN before"),
+        (["nan 1 of 4", "nan 3 of 4"], "images 1 and 3 of 4 are black: they were NaN before they became pictures; "),
+        ([f"nan {n} of 4" for n in (1, 2, 3, 4)], "all 4 images are black: "),
+        ([f"nan {n} of 9" for n in range(1, 8)], "7 of 9 images are black: "),
+        (["nan 1 of 1", "nan 1 of 1 | call 2"], "2 images of 2 calls are black: "),
+        (["nan 1 of 2", "inf 2 of 2"], "all 2 images are black and white: they were NaN and inf before"),
+    ],
+)
+def test_pictures_are_counted_in_words(pictures: list[str], words: str) -> None:
+    lines = "\n".join(f"picture: {text}" for text in pictures)
+    assert one(f"producer: inf {CONV} F16 | reaches vae\n{lines}").message.startswith(words)
+
+
+def test_a_picture_that_names_another_module_is_not_this_ones() -> None:
+    told = of_run(f"producer: inf {CONV} F16 | reaches vae\npicture: nan 1 of 1 | by unet.conv_out")
+    assert [(f.code, f.message.partition(":")[0]) for f in told] == [
+        ("DT307", "the output of vae is not finite"),
+        ("DT311", "image 1 of 1 is black"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("producer", "severity", "words"),
+    [
+        ("inf unet.a F16 | reaches unet", "error", "the output of unet is not finite: unet.a (fp16) overflowed"),
+        ("nan unet.a BF16 | reaches unet", "error", "the output of unet is not finite: unet.a (bf16) gave NaN"),
+        ("inf unet.a F16 | killed by unet.b", "warning", "unet.a (fp16) overflowed: inputs finite; unet.b made it finite again"),
+        ("inf unet.a F16", "note", "unet.a (fp16) overflowed: inputs finite; it reached no output that was seen"),
+        ("nan unet.a F32 | reaches unet", "warning", "the output of unet is not finite"),
+        ("inf unet.a F64 | reaches unet", "warning", "the output of unet is not finite"),
+        (
+            "nan unet.a F32 | reaches unet | weights weight",
+            "error",
+            "the output of unet is not finite: unet.a (fp32) holds weights",
+        ),
+        ("nan unet.a F16 | reaches unet | replay not numeric", "warning", "the output of unet"),
+        ("nan unet.a F16 | reaches unet | replay precision largest 9e4 needs 1.4", "error", "the output of unet"),
+        (
+            "nan - F16 | glue serve.py:12 | reaches unet",
+            "warning",
+            "the output of unet is not finite: serve.py:12 (fp16) gave NaN",
+        ),
+        (
+            "inf - F16 | glue serve.py:12 | reaches unet",
+            "error",
+            "the output of unet is not finite: serve.py:12 (fp16) overflowed",
+        ),
+        ("nan - F16 | glue x.py:1 | reaches unet | replay precision", "error", "the output of unet"),
+    ],
+)
+def test_how_bad_it_is_depends_on_where_it_ended_and_on_what_is_to_blame(producer: str, severity: str, words: str) -> None:
+    found = one(f"producer: {producer}")
+    assert (found.code, found.severity) == ("DT307", severity)
+    assert found.message.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("producer", "severity"),
+    [
+        ("nan unet.attn F16 | largest 3.3 | before unet.attn.to_q F16 4.1 | reaches unet", "warning"),
+        ("nan unet.attn F16 | largest 3.3 | before unet.attn.to_q F16 40 | reaches unet", "error"),
+        ("nan unet.attn F16 | largest 3.3 | before unet.norm F16 900 | reaches unet", "warning"),  # not inside of it
+        ("nan unet.attn F16 | largest 900 | reaches unet", "error"),
+        ("nan unet.attn F16 | largest 0.0001 | reaches unet", "error"),  # its square is zero in fp16
+        ("nan unet.attn F16 | largest 0 | reaches unet", "error"),
+        ("nan unet.attn F16 | reaches unet", "error"),
+        ("inf unet.attn F16 | largest 3.3 | reaches unet", "error"),
+        ("nan unet.attn BF16 | largest 60000 | reaches unet", "warning"),
+        ("nan unet.attn BF16 | largest 2e18 | reaches unet", "error"),
+        ("nan unet.attn F16 | largest 3.3 | reaches unet | replay precision", "error"),
+        ("nan unet.attn F16 | largest 3.3 | reaches unet | replay kernel", "warning"),
+        ("nan unet.attn F16 | largest 3.3 | killed by unet.b", "note"),
+        ("nan unet.attn F32 | largest 3.3 | killed by unet.b", "note"),
+        ("nan unet.attn F16 | largest 900 | killed by unet.b", "warning"),
+        ("nan - F16 | largest 900 | glue x.py:1 | reaches unet", "warning"),
+    ],
+)
+def test_nan_of_ordinary_numbers_may_have_another_cause_than_the_dtype(producer: str, severity: str) -> None:
+    rows = "module: unet.attn Attention F16->F16\nmodule: unet.norm Norm F16->F16\n"
+    assert one(f"{rows}producer: {producer}").severity == severity
+
+
+def test_what_may_have_another_cause_is_to_be_watched_with_confirm() -> None:
+    rows = "module: unet.attn Attention F16->F16\nmodule: unet.norm Norm F16->F16\n"
+    found = one(f"{rows}producer: nan unet.attn F16 | largest 3.3 | reaches unet")
+    assert found.because == "nothing near it leaves the range of fp16: a faulty kernel or its own code may be behind it"
+    assert found.fix
+    assert found.fix.title == "watch it again with --confirm, which tells a dtype from a kernel"
+
+
+def test_a_component_that_is_seen_as_one_module_is_judged_by_what_comes_out() -> None:
+    assert one("module: unet Net F16->F16\nproducer: nan unet F16 | largest 3.3 | reaches unet").severity == "error"
+
+
+def test_autocast_is_named_where_it_took_float32_weights_to_half() -> None:
+    found = one("producer: inf vae.conv F16 | largest 3 | reaches vae | autocast")
+    assert found.because == "autocast runs it in fp16 with wider weights"
+    assert found.fix
+    assert found.fix.title == 'call vae outside of autocast: with torch.autocast("cuda", enabled=False): ...'
+
+
+def test_a_line_that_hands_on_what_a_component_made_is_not_accused_too() -> None:
+    first = "producer: inf encoder.wo F16 | reaches encoder\n"
+    handed = "producer: inf - F16 | glue encoder_hidden_states from encoder | reaches unet"
+    assert one(first + handed).where.at == "encoder.wo"
+    assert len(of_run(first + handed.replace("from encoder", "from vae"))) == 2
+    assert len(of_run(handed)) == 1
+
+
+def test_a_magnitude_far_from_its_limit_before_it_is_not_worth_telling() -> None:
+    assert one("producer: inf unet.a F16 | before unet.b F16 900 | before unet.c F32 9e9 | reaches unet").because == ""
+    assert (
+        one("producer: inf unet.a F16 | before unet.b F16 3000 | reaches unet").because
+        == "unet.b reached 3,000 of 65,504 before it"
+    )
+
+
+def test_numbers_of_fp32_get_no_advice_about_dtypes() -> None:
+    found = one("producer: nan unet.a F32 | reaches unet")
+    assert found.fix is None
+    assert found.because == "unet.a computes in fp32: no wider dtype would help"
+
+
+def test_against_weights_that_are_not_finite_no_dtype_helps() -> None:
+    assert fix("producer: nan unet.a F32 | weights weight, bias | reaches unet") == (
+        "take another copy of the weights: no dtype helps against these"
+    )
+    half = one("producer: nan unet.a F16 | weights a, b, c, d | reaches unet")
+    assert half.message.endswith("unet.a (fp16) holds weights that are not finite (a, b, c and ...)")
+    assert half.fix
+    assert half.fix.title.endswith("unless a cast to fp16 made them so: then load them in fp32 or bf16")
+
+
+@pytest.mark.parametrize(
+    ("replay", "because", "title"),
+    [
+        (
+            "precision largest 213000 needs 3.25",
+            "run again in fp32 it is finite, largest 213,000: it needs 3.25 times the range of fp16",
+            "run unet in bf16, which has the range, and cast what goes into it",
+        ),
+        (
+            "kernel switch pipe.disable_xformers_memory_efficient_attention()",
+            "run again in fp16 with reference kernels it is finite: the kernel is at fault, not the dtype",
+            "pipe.disable_xformers_memory_efficient_attention()",
+        ),
+        ("not numeric", "run again in fp32 it is not finite either: no matter of dtype", None),
+        (
+            "kernel not excluded largest 12 switch flash attention cannot be bypassed",
+            "run again in fp32 it is finite, largest 12; the kernel is not excluded (flash attention cannot be bypassed)",
+            "run unet in bf16, which has the range, and cast what goes into it",
+        ),
+    ],
+)
+def test_what_confirm_found_decides_the_cause_and_the_fix(replay: str, because: str, title: str | None) -> None:
+    found = one(f"producer: inf unet.a F16 | reaches unet | replay {replay}")
+    assert found.because == because
+    assert (found.fix.title if found.fix else None) == title
+
+
+def test_a_line_between_components_is_named_and_is_the_other_witness() -> None:
+    found = one("producer: inf - F16 | glue serve.py:12 | reaches unet")
+    assert found.against == Where("serve.py", line=12)
+    assert found.where == Where("serve.py")
+    assert found.fix
+    assert found.fix.title == "compute it in float32 at serve.py:12, and cast back after it"
+
+
+def test_many_modules_of_one_component_are_one_finding_at_the_first() -> None:
+    lines = "\n".join(f"producer: inf text_encoder.block.{n}.wo F16 | killed by text_encoder.block.{n}" for n in range(12))
+    found = one(lines)
+    assert found.message.startswith("text_encoder.block.0.wo (fp16) overflowed")
+    assert found.because == "so did 11 more: text_encoder.block.1.wo, text_encoder.block.2.wo and ..."
+
+
+def test_what_reached_an_output_and_what_was_killed_are_two_findings() -> None:
+    lines = "producer: inf unet.a F16 | killed by unet.b\nproducer: nan unet.c F16 | reaches unet"
+    assert [(f.severity, f.where.at) for f in sorted(of_run(lines), key=lambda f: f.key)] == [
+        ("error", "unet.c"),
+        ("warning", "unet.a"),
+    ]
+
+
+def test_the_step_and_how_often_it_happened_are_told_where_there_were_several() -> None:
+    found = one("steps: unet 50\nproducer: nan unet.a F16 at step 3 | 48 times | reaches unet")
+    assert found.because == "first in call 3 of 50, in 48 of them"
+    assert one("steps: unet 1\nproducer: nan unet.a F16 | reaches unet").because == ""
+
+
+def test_the_operator_and_the_place_inside_a_module_are_told_where_they_are_known() -> None:
+    found = one("producer: nan unet.a F16 | in aten.div | inside unet.a.norm | reaches unet")
+    assert "unet.a (fp16) gave NaN in aten.div: inputs finite" in found.message
+    assert found.because == "it came about in its own code, before unet.a.norm"
+
+
+# the fix: by role, pipeline and what is known
+
+
+def test_an_upcasting_pipeline_is_told_to_upcast_and_which_vae_can_stand_in() -> None:
+    found = one(f"{of('StableDiffusionXLPipeline', False)}producer: inf {CONV} F16 | reaches vae")
+    assert found.fix
+    assert found.fix.title == (
+        "vae.register_to_config(force_upcast=True): StableDiffusionXLPipeline then decodes in fp32 by itself"
+    )
+    assert found.alternatives == (
+        "vae = AutoencoderKL.from_pretrained('madebyollin/sdxl-vae-fp16-fix', dtype=torch.float16)",
+        "load all of it in bf16: StableDiffusionXLPipeline.from_pretrained(MODEL, torch_dtype=torch.bfloat16)",
+        "in ComfyUI --fp32-vae, in AUTOMATIC1111 --no-half-vae, in Forge --vae-in-fp32",
+    )
+
+
+def test_where_force_upcast_is_on_already_the_pipeline_is_to_decode() -> None:
+    title = fix(f"{of('StableDiffusionXLPipeline')}producer: inf {CONV} F16 | reaches vae")
+    assert title.startswith("let StableDiffusionXLPipeline decode: it runs its vae in fp32 while it does")
+
+
+def test_a_pipeline_that_casts_latents_may_have_its_vae_alone_in_fp32() -> None:
+    title = fix(f"{of('AllegroPipeline')}producer: inf {CONV} F16 | reaches vae")
+    assert title == "vae.to(torch.float32): AllegroPipeline casts the latents to it"
+
+
+def test_a_pipeline_that_casts_nothing_is_loaded_in_bf16_as_a_whole() -> None:
+    found = one(f"{of('StableDiffusionPipeline')}producer: inf unet.mid F16 | reaches unet")
+    assert found.fix
+    assert found.fix.title.startswith("load all of it in bf16: StableDiffusionPipeline.from_pretrained(")
+
+
+def test_a_device_without_bf16_of_its_own_gets_fp32() -> None:
+    on_t4 = findings("run: watched runs on t4\nproducer: inf unet.a F16 | reaches unet")[0].fix
+    assert on_t4
+    assert on_t4.title.startswith("run unet in fp32 (t4 has no bf16 of its own)")
+
+
+@pytest.mark.parametrize(
+    ("module", "switches"),
+    [
+        ("transformer.x", "in ComfyUI --bf16-unet, in AUTOMATIC1111 --no-half, in Forge --unet-in-bf16"),
+        ("text_encoder_2.x", "in ComfyUI --bf16-text-enc, in AUTOMATIC1111 --no-half, in Forge --clip-in-fp32"),
+        ("movq.x", "in ComfyUI --fp32-vae, in AUTOMATIC1111 --no-half-vae, in Forge --vae-in-fp32"),
+    ],
+)
+def test_the_switches_of_applications_follow_the_role(module: str, switches: str) -> None:
+    assert one(f"producer: inf {module} F16 | reaches x").alternatives == (switches,)
+    assert one(f"producer: inf {module} BF16 | reaches x").alternatives == ()
+
+
+def test_the_class_decides_the_role_where_the_name_tells_nothing() -> None:
+    found = one("module: net AutoencoderKLWan F16->F16\nproducer: inf net.x F16 | reaches net")
+    assert found.alternatives == ("in ComfyUI --fp32-vae, in AUTOMATIC1111 --no-half-vae, in Forge --vae-in-fp32",)
+    assert one("module: net Net F16->F16\nproducer: inf net.x F16 | reaches net").alternatives == ()
+
+
+# DT308, DT309, DT310
+
+
+def test_clipped_numbers_are_a_warning_that_names_the_limit() -> None:
+    found = one("producer: saturated transformer.a F16 | reaches transformer\nproducer: saturated transformer.b F16")
+    assert (found.code, found.severity) == ("DT308", "warning")
+    assert found.message == (
+        "transformer.a and 1 more stand at the limit of fp16, 65,504: the numbers were clipped there, finite and yet wrong"
+    )
+
+
+def test_the_least_room_of_a_component_is_one_note() -> None:
+    found = one(
+        "module: vae.a Conv2d F16->F16 | largest 40000\nmodule: vae.b Conv2d F16->F16 | largest 58112\n"
+        "module: vae.c Conv2d F16->F16 | largest 1"
+    )
+    assert (found.code, found.severity) == ("DT309", "note")
+    assert found.message == "vae.b reached 58,112 of 65,504 in fp16; 1 more came within a factor of two"
+
+
+def test_a_component_that_overflowed_is_not_told_of_its_room_too() -> None:
+    rows = "module: vae.a Conv2d F16->F16 | largest 58112\nmodule: unet.a Conv2d F16->F16 | largest 58112\n"
+    assert [f.code for f in of_run(f"{rows}producer: inf vae.b F16 | reaches vae") if f.component == "vae"] == ["DT307"]
+    assert [f.code for f in of_run(f"{rows}producer: underflow vae.b F16") if f.component == "vae"] == ["DT310", "DT309"]
+
+
+def test_zeros_alone_are_a_warning_with_the_smallest_number() -> None:
+    found = one("producer: underflow unet.a F16 | largest 0.0001")
+    assert (found.code, found.severity) == ("DT310", "warning")
+    assert found.message == ("unet.a gave nothing but zeros in fp16, whose smallest number is 5.96e-08 (inputs up to 0.0001)")
+
+
+# DT311, DT312, DT313
+
+
+def test_a_picture_without_a_known_cause_is_an_error_that_says_how_to_see_more() -> None:
+    found = one("picture: nan 1 of 1 at save black | file out.png")
+    assert (found.code, found.severity) == ("DT311", "error")
+    assert found.fix
+    assert found.fix.title == "watch it again with --level op, which sees every operator"
+    compiled = one("limit: unet is compiled: it is seen as one module\npicture: nan 1 of 1").fix
+    assert compiled
+    assert compiled.title == "watch it again with --eager, so that compiled modules are seen"
+
+
+def test_a_bad_picture_of_a_run_in_fp32_is_a_warning() -> None:
+    assert one("module: unet.a Linear F32->F32 | weights F32\npicture: nan 1 of 1").severity == "warning"
+    assert one("module: unet.a Linear F32->F32 | weights F16\npicture: nan 1 of 1").severity == "error"
+
+
+def test_what_the_safety_checker_blanked_and_what_is_one_colour_are_notes() -> None:
+    blanked = one("picture: safety-checker 1 of 2\npicture: ok 2 of 2")
+    assert (blanked.code, blanked.severity) == ("DT312", "note")
+    assert blanked.message == "image 1 of 2 is black because the safety checker blanked it; the numbers were finite"
+    plain = one("picture: uniform 1 of 1 at save grey 128")
+    assert (plain.code, plain.severity) == ("DT313", "note")
+    assert plain.message.startswith("image 1 of 1 is grey 128 all over, of numbers that were finite")
+
+
+# DT319
+
+
+@pytest.mark.parametrize(
+    ("line", "severity", "words"),
+    [
+        ("unet F16 0.009", "note", "unet in fp16 is 0.9 % off what it gives in fp32"),
+        (
+            "unet F16 0.1 | first unet.mid 0.04",
+            "warning",
+            "unet in fp16 is 10 % off what it gives in fp32; the first to depart is unet.mid (4 %)",
+        ),
+        ("unet BF16 0.07", "note", "unet in bf16 is 7 % off"),
+        ("unet F16 inf", "warning", "unet in fp16 is wholly off what it gives in fp32"),
+        ("unet F16 nan", "warning", "unet in fp16 is wholly off what it gives in fp32"),
+    ],
+)
+def test_more_than_rounding_is_a_note_and_a_tenth_a_warning(line: str, severity: str, words: str) -> None:
+    found = one(f"departure: {line}")
+    assert (found.code, found.severity) == ("DT319", severity)
+    assert found.message.startswith(words)
+
+
+def test_a_bf16_component_that_departs_needs_digits_not_range() -> None:
+    assert fix("departure: transformer BF16 0.2") == "run transformer in fp16 or fp32, which have more digits"
+    assert fix("departure: vae BF16 0.2") == "run vae in fp32, which has more digits"

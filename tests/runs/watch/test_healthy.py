@@ -1,0 +1,131 @@
+"""Pipelines, models and networks without a fault, wrapped as users wrap them: a watch has one line to say, and no finding."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+pytest.importorskip("peft")
+
+import torch
+
+from dtypecheck import watch
+from dtypecheck.render import renderer
+from dtypecheck.render.options import Look
+from dtypecheck.report import Report
+from tests.runs import truth
+from tests.runs.watch.families import DTYPES, FAMILIES, KNOWN, OPAQUE, WRAPPED, Family
+
+HEALTHY = {**FAMILIES, **WRAPPED, **OPAQUE}
+
+
+def lines(report: Report) -> list[str]:
+    """What a terminal shows by default."""
+    out = StringIO()
+    renderer("terminal")(report, out, Look())
+    return out.getvalue().splitlines()
+
+
+def check(family: Family, dtype: torch.dtype) -> None:
+    subject = family.wrapped(dtype)
+    with watch(subject.target) as watched:
+        result = subject.call()
+    assert result is not None
+    report = watched.report
+    assert not [finding for finding in report.findings if finding.severity in ("error", "warning")], lines(report)
+    assert len(lines(report)) == 1, lines(report)
+    assert watched.run.modules
+    assert watched.run.verdict == "runs"
+
+
+def test_there_are_more_than_forty_families_with_lora_offload_and_packed_weights_among_them() -> None:
+    assert len(FAMILIES) + len(WRAPPED) + len(OPAQUE) == len(HEALTHY) > 40
+    assert {"lora", "model offload", "group offload", "layerwise casting", "packed weights", "compiled transformer"} <= set(
+        HEALTHY
+    )
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_what_has_no_fault_is_one_line(name: str) -> None:
+    """Each family in one of its dtypes, so that all dtypes are met."""
+    family = HEALTHY[name]
+    check(family, family.dtypes[list(HEALTHY).index(name) % len(family.dtypes)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEALTHY)
+def test_what_has_no_fault_is_one_line_in_every_dtype(name: str) -> None:
+    for dtype in DTYPES:
+        if dtype in HEALTHY[name].dtypes:
+            check(HEALTHY[name], dtype)
+
+
+SDXL = """
+import sys
+import torch
+from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+from peft import LoraConfig
+
+parts = {"tokenizer": None, "tokenizer_2": None, "scheduler": EulerDiscreteScheduler(), "add_watermarker": False}
+pipe = StableDiffusionXLPipeline.from_pretrained(sys.argv[1], torch_dtype=torch.float16, **parts)
+pipe.unet.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_v"]))
+pipe.enable_model_cpu_offload(device="cpu")
+text = torch.randn(1, 7, pipe.unet.config.cross_attention_dim, dtype=torch.float16)
+pooled = torch.randn(1, pipe.text_encoder_2.config.projection_dim, dtype=torch.float16)
+given = {"prompt_embeds": text, "negative_prompt_embeds": text, "pooled_prompt_embeds": pooled}
+images = pipe(**given, negative_pooled_prompt_embeds=pooled, height=64, width=64, num_inference_steps=3).images
+print("made", len(images), images[0].size)
+"""
+
+LLAMA = """
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+model = LlamaForCausalLM(LlamaConfig(vocab_size=50, **sizes)).to(torch.bfloat16).eval()
+out = model.generate(torch.arange(3, 9)[None], max_new_tokens=4, do_sample=False)
+print("made", out.shape[1])
+"""
+
+
+def watched_script(script: str, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    place = tmp_path / "serve.py"
+    place.write_text(script)
+    words = [sys.executable, "-W", "ignore", "-m", "dtypecheck", "watch", "serve.py", *arguments]
+    quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+    return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, **quiet})
+
+
+def said(process: subprocess.CompletedProcess[str]) -> list[str]:
+    """What stands on stderr and is no progress bar of a library."""
+    return [
+        line for line in re.split(r"[\r\n]+", process.stderr) if line.strip() and not re.search(r"\d+%\|.*it\]?|it/s\]", line)
+    ]
+
+
+def test_a_healthy_pipeline_script_with_lora_and_offload_is_one_line_on_stderr(tmp_path: Path) -> None:
+    with truth.saved("StableDiffusionXLPipeline", KNOWN) as (place, _):
+        process = watched_script(SDXL, tmp_path, str(place))
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "made 1 (64, 64)\n"
+    (line,) = said(process)
+    assert "serve.py" in line
+    assert "unet" in line
+
+
+def test_a_healthy_script_of_transformers_alone_is_one_line_on_stderr(tmp_path: Path) -> None:
+    process = watched_script(LLAMA, tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout == "made 10\n"
+    (line,) = said(process)
+    assert "serve.py" in line
