@@ -106,7 +106,11 @@ def test_there_is_exactly_one_test_command() -> None:
 
 @pytest.mark.parametrize(
     ("number", "printed"),
-    [(0, "error DT110 vae/diffusion_pytorch_model.safetensors"), (1, "runs None"), (2, "error DT307 the output of net is not finite: 0 (fp16) overflowed")],
+    [
+        (0, "error DT110 vae/diffusion_pytorch_model.safetensors"),
+        (1, "runs None"),
+        (2, "error DT307 the output of net is not finite: 0 (fp16) overflowed"),
+    ],
     ids=["scan", "rehearse", "watch"],
 )
 def test_a_python_example_runs(number: int, printed: str, cases: Path, tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class Producer:
     carried: how many modules handed it on, carried_to: the last of them. killed_by: the module that made it finite again
     (nan_to_num, clamp), "" if none did. weights: its own parameters that are not finite, by name. times: in how many steps.
     reaches: "" or the component whose output it spoilt. operator: the one that did it, where operators were watched.
-    autocast: its weights are wider, autocast took them to this dtype. before_module: the first module that was given it, where it came about in a module's own code between two others.
+    autocast: its weights are wider, autocast took them to this dtype. before_module: the first module that was given it, where
+    it came about in a module's own code between two others.
     """
 
     module: str

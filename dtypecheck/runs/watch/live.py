@@ -31,7 +31,8 @@ def component(name: str, module: torch.nn.Module, known: Knowledge) -> Component
     main = max((dtype for dtype in counts if dtype.is_float), key=lambda dtype: counts[dtype], default=None)
     load = Load(main, Claim(main, Where(name), "shows") if main else None, counts)
     family = "transformers" if type(module).__module__.startswith("transformers.") else "diffusers"
-    return Component(name, name, klass, family, role_of(known, name, klass), _config(name, module), quantised=_packed(name, module), load=load)
+    role, config, packed = role_of(known, name, klass), _config(name, module), _packed(name, module)
+    return Component(name, name, klass, family, role, config, quantised=packed, load=load)
 
 
 def _config(name: str, module: torch.nn.Module) -> Config | None:

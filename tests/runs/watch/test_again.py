@@ -24,7 +24,14 @@ CPU = torch.device("cpu")
 def of_all_kinds() -> tuple[torch.Tensor, dict[str, Any]]:
     one = torch.ones(2)
     cache = SimpleNamespace(keys=[one, torch.zeros(1)], length=1)
-    return one, {"a": (one, [one]), "b": Pair(one, one), "c": Answer(one, {"x": one}), "d": Output(hidden=one), "cache": cache, "n": 3}
+    return one, {
+        "a": (one, [one]),
+        "b": Pair(one, one),
+        "c": Answer(one, {"x": one}),
+        "d": Output(hidden=one),
+        "cache": cache,
+        "n": 3,
+    }
 
 
 def test_what_was_kept_is_not_changed_by_what_is_done_to_the_original_or_to_a_copy() -> None:

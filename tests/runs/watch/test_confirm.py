@@ -417,7 +417,9 @@ def test_the_run_is_the_same_to_the_last_bit(hot: bool, capsys: pytest.CaptureFi
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("name", ["StableDiffusionPipeline", "lora on a transformer", "group offload", "offload of every parameter"])
+@pytest.mark.parametrize(
+    "name", ["StableDiffusionPipeline", "lora on a transformer", "group offload", "offload of every parameter"]
+)
 def test_a_pipelines_picture_is_the_same_to_the_last_bit(name: str) -> None:
     subject = {**FAMILIES, **WRAPPED}[name].wrapped(F16)
     before = [it.clone() for it in tensors(subject.call())]
