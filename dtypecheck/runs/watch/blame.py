@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...checks.words import OWN, listed, strangers
-from ...dtypes import DType
+from ...dtypes import F32, DType
 from ...subjects.shown import Crash, Operand
 from .names import Names, Root, main_dtype
 from .story import Story, remedy, why
@@ -25,6 +25,9 @@ def blamed(crash: Crash, names: Names, stories: Stories) -> Crash:
     if root is not None and held is not None and rest is not None and held is not rest and stranger and stranger.dtype is rest:
         return _of(crash, root, held, rest, stories)
     giver = _root(stranger.component, names) if stranger else None
+    if giver is not None and stranger is not None and held is not None and stranger.dtype.is_half and giver.main is F32 is held:
+        text = f"{giver.name} has fp32 weights and ran inside torch.autocast, which was left before {crash.module} was called"
+        return replace(crash, why=text, remedy=f"call it inside torch.autocast too, or cast what {giver.name} gives: .float()")
     if giver is not None and stranger is not None and held is not None and held.is_wide:
         return _of(crash, giver, stranger.dtype, held, stories)
     if stranger is not None and held is not None and held.is_wide:

@@ -120,7 +120,7 @@ def _multiplies(call: Call | None) -> bool:
     """Whether a module has weights that are not zero."""
     module = call.row.module() if call else None
     weight = module._parameters.get("weight") if module is not None else None
-    return weight is not None and bool((weight.detach() != 0).any())
+    return weight is not None and (weight.is_meta or bool((weight.detach() != 0).any()))  # on meta: offloaded meanwhile
 
 
 def _bad_weights(row: Row | None) -> tuple[str, ...]:
@@ -128,7 +128,9 @@ def _bad_weights(row: Row | None) -> tuple[str, ...]:
     module = row.module() if row else None
     own = module._parameters.items() if module is not None else ()
     return tuple(
-        name for name, value in own if value is not None and value.is_floating_point() and not bool(value.isfinite().all())
+        name
+        for name, value in own
+        if value is not None and value.is_floating_point() and not value.is_meta and not bool(value.isfinite().all())
     )
 
 

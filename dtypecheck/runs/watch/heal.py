@@ -16,8 +16,9 @@ from ..words import first_line
 from . import healed
 from .again.calls import away, eager, uncast
 from .again.kept import Undo
+from .again.lent import Lent
 from .again.moved import device_of
-from .again.nests import HALF, cast, is_float, mapped, wide
+from .again.nests import HALF, cast, is_float, mapped
 from .again.widened import Widened
 from .crash import given_to
 from .healed import Done
@@ -118,10 +119,13 @@ class Heal:
             seconds = self._timed(inner, module, args, kwargs)
             back()
             made = self._in_float32(inner, module, args, kwargs, row, narrow)
-        except Exception as fault:  # noqa: BLE001 - a module that cannot run in float32 stays as it is, and so does what it gave
-            made = None
-            self.watcher.limits.setdefault(f"{self.watcher.names.path(row)} could not be run in fp32: {first_line(fault)}")
-        if made is not None and _well(made):
+        except Exception as fault:  # noqa: BLE001 - what cannot run in float32 alone may be able to with what is around it
+            self._calls.up(self._calls.unfit, call)
+            if call.above is None:
+                self.watcher.limits.setdefault(f"{self.watcher.names.path(row)} could not be run in fp32: {first_line(fault)}")
+            self._undone(row, known)
+            return result
+        if _well(made):
             made, fits = self._fitting(made, like, call)
             if fits or call.above is None:
                 self._wide[row] = like
@@ -130,9 +134,12 @@ class Heal:
         else:
             self._lost[row] = self._lost.get(row, 0) + 1
             self._calls.up(self._calls.lost, call)
+        self._undone(row, known)
+        return result
+
+    def _undone(self, row: Row, known: Done | None) -> None:
         if known is None:
             self._done.pop((row, "float32"), None)
-        return result
 
     def _timed(self, inner: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
         """Seconds that the module takes in its own dtype, with nothing of ours around."""
@@ -146,9 +153,12 @@ class Heal:
     ) -> Any:
         """The module with float32 weights and inputs. narrow: its own dtype, for the record."""
         device, begun = device_of(module, (args, kwargs)), time.perf_counter()
-        args, kwargs = wide((args, kwargs), objects=False)
-        with away(self.watcher.thread), Widened(module, device), uncast(device), eager(module):
-            result = inner(module, *args, **kwargs)
+        lent = Lent(args, kwargs, narrow or _torch(row.root.main))
+        try:
+            with away(self.watcher.thread), Widened(module, device), uncast(device), eager(module):
+                result = inner(module, *lent.args, **lent.kwargs)
+        finally:
+            lent.back()
         _well(result)  # waits for the device
         done = self._done.get((row, "float32"))
         if done is None:
@@ -162,19 +172,22 @@ class Heal:
     def _fitting(self, result: Any, like: Like, call: Call) -> tuple[Any, bool]:
         """A float32 result in the dtypes that it has otherwise, and whether those hold it; if not, the module around is told so.
 
-        There is none around a component: then it stays float32.
+        There is none around a component: then what does not fit stays float32.
         """
         tensors = floats(result, [])
         dtypes: tuple[torch.dtype, ...] = like if isinstance(like, tuple) else (like,) * len(tensors)
         targets = {id(tensor): dtype for tensor, dtype in zip(tensors, dtypes, strict=False)}
-        narrowed = mapped(result, lambda tensor: tensor.to(targets.get(id(tensor), tensor.dtype)), objects=False)
-        if _well(narrowed):
+        narrowed = mapped(result, lambda it: it.to(targets[id(it)]) if id(it) in targets else it, objects=False)
+        fitting = {id(tensor) for tensor in tensors if _well(tensor.to(targets[id(tensor)]))}
+        if len(fitting) == len(targets):
             return narrowed, True
         self._calls.up(self._calls.unfit, call)
         if call.above is None:
             path = self.watcher.names.path(call.row)
             self.watcher.limits.setdefault(f"{path} gives numbers that only fp32 holds: whatever casts them behind it loses them")
-        return (result if call.above is None else narrowed), False
+            targets = {number: dtype for number, dtype in targets.items() if number in fitting}
+            narrowed = mapped(result, lambda it: it.to(targets[id(it)]) if id(it) in targets else it, objects=False)
+        return narrowed, False
 
     # -- crashes
 

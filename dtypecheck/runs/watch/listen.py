@@ -94,9 +94,10 @@ def listen(
     """
     if target is not None and not isinstance(target, torch.nn.Module) and not is_pipeline(target):
         raise TypeError(f"a pipeline or a module can be watched, no {type(target).__name__}")
-    settings = Settings(options.level, crashed=crashed)
+    settings = Settings(options.level, options.eager, crashed=crashed)
     if script is not None:
         settings.owns, settings.shown = script.owns, script.shown
+        settings.tell = _say
     watcher = Watcher(known, settings, request)
     if options.confirm:
         from .confirm import Confirm
@@ -111,7 +112,7 @@ def listen(
         changes = stack.enter_context(Changes())
         calls = Calls(watcher, changes, (lambda pipe, result: called(listening)) if called else None)
         stack.enter_context(on_import(calls.wanted()))
-        if options.eager:
+        if options.eager and hasattr(torch.compiler, "set_stance"):  # since torch 2.6
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if isinstance(target, torch.nn.Module):
             watcher.names.bare(target, variable_of(target, sys._getframe(1)))
@@ -126,3 +127,8 @@ def listen(
         watcher.start()
         stack.callback(watcher.stop)
         yield listening
+
+
+def _say(text: str) -> None:
+    """A line among what a script prints."""
+    print(f"dtypecheck: {text}", file=sys.stderr)  # noqa: T201 - a script's user is to know before it ends

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -46,12 +47,18 @@ def is_own(path: str) -> bool:
 
 @dataclass(slots=True)
 class Settings:
-    """How closely to look. level: "component", "module" or "op". owns, shown: which files are the user's own, and their paths."""
+    """How closely to look.
+
+    level: "component", "module" or "op". eager: no part is compiled. owns, shown: which files are the user's own, their paths.
+    tell: says at once what is not seen; a report says it again at its end.
+    """
 
     level: str = "module"
+    eager: bool = False
     owns: Callable[[str], bool] = is_own
     shown: Callable[[str], str] = str
     crashed: Callable[[BaseException, str], None] | None = None
+    tell: Callable[[str], None] = logging.getLogger("dtypecheck").warning
 
 
 class Watcher:
@@ -125,7 +132,7 @@ class Watcher:
         if torch._C._functorch.peek_interpreter_stack() is not None or torch.jit.is_tracing():
             return False
         if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
-            self.limits.setdefault(f"{root.name} was captured into a CUDA graph: what runs in it is not seen")
+            self._cannot(f"{root.name} was captured into a CUDA graph: what runs in it is not seen")
             return False
         root.steps += 1
         call.step = root.steps
@@ -154,14 +161,22 @@ class Watcher:
     def _meet(self, root: Root) -> None:
         module = root.module()
         self.roles[root.name] = role_of(self.known, root.name, type(module).__name__)
-        if hasattr(module, "_orig_mod"):
-            self.limits.setdefault(f"{root.name} is compiled: it is seen as one module; --eager runs it as it was written")
+        if hasattr(module, "_orig_mod") and not self.settings.eager:
+            self._cannot(f"{root.name} is compiled: it is seen as one module; --eager runs it as it was written")
+        if torch.is_inference_mode_enabled():
+            self.limits.setdefault("in inference mode torch counts no changes in place: a producer may be named one module late")
         device = next((tensor.device.type for tensor in module.parameters()), None)
         if device:
             self.devices.setdefault(device)
         for other in self.names.roots:
             if other is root or (root.pipeline is not None and other.pipeline == root.pipeline and other.facts is None):
                 self._look_over(other)
+
+    def _cannot(self, text: str) -> None:
+        """Something is not seen: said in the report, and at once."""
+        if text not in self.limits:
+            self.limits.setdefault(text)
+            self.settings.tell(text)
 
     def _look_over(self, root: Root) -> None:
         """Take the facts of a root anew."""

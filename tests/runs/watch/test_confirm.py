@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ def half() -> torch.Tensor:
 
 
 def watched(net: nn.Module, given: Any, **options: Any) -> Run:
-    with dtypecheck.watch(net, confirm=True, **options) as seen, torch.inference_mode(), contextlib.suppress(ValueError):
+    with dtypecheck.watch(net, confirm=True, **options) as seen, torch.no_grad(), contextlib.suppress(ValueError):
         net(given)
     return seen.run
 
@@ -121,7 +120,7 @@ def test_a_compiler_that_makes_nan_is_named() -> None:
 
     torch._dynamo.reset()
     net = Net()
-    found = replay(watched(torch.compile(net, backend=backend), half()), "OptimizedModule")
+    found = replay(watched(torch.compile(net, backend=backend), half()), "net")
     assert (found.verdict, found.switch) == ("kernel", "run it without torch.compile")
 
 
@@ -196,7 +195,7 @@ def truth(net: nn.Module, module: str, given: torch.Tensor) -> float:
     """The largest number that a module gives where all of the net is float32."""
     seen: list[float] = []
     part = net.get_submodule(module)
-    hook = part.register_forward_hook(lambda _m, _a, made: seen.append(float(made.abs().max())))
+    hook = part.register_forward_hook(lambda _m, _a, made: seen.append(float(made.detach().abs().max())))
     net.float()(given.float())
     hook.remove()
     return max(seen)
@@ -317,34 +316,27 @@ def test_a_module_that_refuses_nan_hides_nothing() -> None:
     assert replay(watched(net, half()), "0").verdict == "precision"
 
 
-@pytest.mark.parametrize("name", ["lora", "group offload", "offload of every parameter", "layerwise casting"])
+HOT = {
+    "lora": "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.2",
+    "model offload": "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.2",
+    "group offload": "transformer.transformer_blocks.0.ff.net.2",
+    "offload of every parameter": "transformer.transformer_blocks.0.ff.net.2",
+    "layerwise casting": "vae.decoder.conv_in",
+}
+
+
+@pytest.mark.parametrize("name", HOT)
 def test_it_works_through_adapters_and_offloads(name: str) -> None:
-    paths = {"lora": "unet.mid_block.attentions.0.transformer_blocks.0.ff.net.2"}
-    path = paths.get(name, "transformer.transformer_blocks.0.ff.net.2")
-    path = {"layerwise casting": "transformer.transformer_blocks.0.attn2.to_out.0"}.get(name, path)
-
-    def heated(subject: Any) -> None:
-        component, _, below = path.partition(".")
-        layer = getattr(subject.target, component).get_submodule(below)
-        if name == "layerwise casting":
-            layer.bias.data.fill_(400)  # float8 weights are small; what is added to them is what overflows
-            subject.target.transformer.transformer_blocks[0].scale_shift_table.data[2] = 300
-        else:
-            heat(layer)
-
-    family = WRAPPED[name]
-    if name == "layerwise casting":
-        return
-    subject = family.wrapped(F16, heated)
+    component, _, below = HOT[name].partition(".")
+    subject = WRAPPED[name].wrapped(F16, lambda it: heat(getattr(it.target, component).get_submodule(below)))
     before = [it.clone() for it in tensors(subject.call())]
     with dtypecheck.watch(subject.target, confirm=True) as seen:
         after = list(tensors(subject.call()))
     found = next(it for it in seen.run.producers if it.kind in ("inf", "nan"))
-    assert found.module.startswith(path)
+    assert found.module.startswith(HOT[name])
     assert found.replay is not None, seen.run.limits
     assert found.replay.verdict == "precision"
     assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, after, strict=True))
-    assert not any(it.device.type == "meta" for it in subject.target.vae.parameters())
 
 
 # -- neither
@@ -503,9 +495,10 @@ def lossy() -> nn.Module:
 def test_the_first_module_that_loses_digits_is_named(dtype: torch.dtype) -> None:
     run = watched(lossy().to(dtype), half().to(dtype))
     (found,) = run.departures
-    assert (found.component, found.module) == ("Sequential", "1")
-    wide = lossy()(half().float())
-    own = lossy().to(dtype)(half().to(dtype)).float()
+    assert (found.component, found.module) == ("net", "1")
+    with torch.no_grad():
+        wide = lossy()(half().float())
+        own = lossy().to(dtype)(half().to(dtype)).float()
     assert found.error == pytest.approx(float((own - wide).norm() / wide.norm()), rel=1e-3)
     assert found.module_error > 0.3
 
@@ -528,7 +521,7 @@ def test_autocast_is_compared_with_none() -> None:
         net(half().float())
     (found,) = seen.run.departures
     assert found.dtype.name == "BF16"
-    assert 1e-4 < found.error
+    assert found.error > 1e-4
 
 
 def test_only_the_first_call_is_compared() -> None:
@@ -558,7 +551,7 @@ def test_quantised_weights_are_said_not_to_be_compared() -> None:
 
     run = watched(nn.Sequential(Packed()), half())
     assert run.departures == ()
-    assert run.limits == ("Sequential was not run again: its weights are quantised (int8)",)
+    assert run.limits == ("net was not run again: its weights are quantised (int8)",)
 
 
 def test_a_part_that_does_not_fit_into_memory_is_said_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,7 +580,3 @@ def _as_it_was() -> Iterator[None]:
     before = torch.nn.Module.__call__, functional.scaled_dot_product_attention, torch.backends.mkldnn.enabled
     yield
     assert (torch.nn.Module.__call__, functional.scaled_dot_product_attention, torch.backends.mkldnn.enabled) == before
-
-
-__all__: list[str] = []
-_: Callable[..., Any] = partial

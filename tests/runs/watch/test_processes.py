@@ -71,8 +71,12 @@ def test_torchrun_gives_one_report_that_names_the_rank(tmp_path: Path) -> None:
     words = ["--nproc-per-node", "2", "-m", "dtypecheck", "watch", "--fail-on", "never", "-o", "run.json", "both.py"]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *words],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run.json").read_text("utf-8"))
     assert [finding["code"] for finding in report["findings"]] == ["DT307"]

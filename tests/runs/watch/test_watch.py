@@ -308,7 +308,9 @@ def test_the_same_producer_in_fifty_steps_is_one_with_a_count() -> None:
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
 def test_a_producer_is_found_in_every_mode_of_autograd(mode: Any) -> None:
     with mode():
-        assert only(watched(overflowing(half_net()), given())).module == "blocks.1.down"
+        run = watched(overflowing(half_net()), given())
+    assert only(run).module == "blocks.1.down"
+    assert any("inference mode" in limit for limit in run.limits) == (mode is torch.inference_mode)
 
 
 def test_at_the_component_level_only_the_component_is_named() -> None:
@@ -355,6 +357,7 @@ def test_a_compiled_part_is_one_module_and_that_is_said_at_once() -> None:
     assert "--eager" in run.limits[0]
     eager = watched(compiled, given(), eager=True)
     assert "blocks.1.down" in {row.module for row in eager.modules}
+    assert eager.limits == ()
 
 
 def test_modules_that_run_in_other_threads_are_seen_each_in_its_own_stack() -> None:
@@ -373,9 +376,10 @@ def test_modules_that_run_in_other_threads_are_seen_each_in_its_own_stack() -> N
 
 def test_a_crash_names_module_dtypes_and_the_line_that_made_the_tensor() -> None:
     net = half_net()
-    with dtypecheck.watch() as seen, pytest.raises(RuntimeError) as caught:
+    with dtypecheck.watch() as seen:
         wide = torch.randn(2, 8)
-        net(wide * 2)
+        with pytest.raises(RuntimeError) as caught:
+            net(wide * 2)
     crash = seen.run.crash
     assert crash is not None
     assert crash.module == "blocks.0.norm"
@@ -402,6 +406,21 @@ def test_the_giver_of_a_strange_tensor_is_a_component() -> None:
         pipe(torch.randn(2, 8))
     assert seen.run.crash is not None
     assert seen.run.crash.operands[0].component == "encoder"
+
+
+def test_a_half_tensor_that_autocast_left_behind_is_said_to_be_that() -> None:
+    pipe = Pipe(unet=Net().requires_grad_(False), vae=Net().requires_grad_(False))
+
+    def call(x: torch.Tensor) -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x = pipe.parts["unet"].blocks[0].up(x)
+        pipe.parts["vae"].blocks[0].up(x)
+
+    with dtypecheck.watch(pipe) as seen, pytest.raises(RuntimeError):
+        call(torch.randn(2, 8))
+    assert seen.run.crash is not None
+    assert seen.run.crash.module == "vae.blocks.0.up"
+    assert "autocast, which was left" in seen.run.crash.why
 
 
 def test_a_swallowed_exception_carries_its_note_all_the_same() -> None:

@@ -22,7 +22,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 def watch(folder: Path, code: str, *words: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     (folder / "s.py").write_text(textwrap.dedent(code), "utf-8")
     command = [sys.executable, "-m", "dtypecheck", "watch", *before, "s.py", *words]
-    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 
 def test_a_healthy_script_keeps_its_output_and_gets_one_line(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_ctrl_c_ends_the_script_and_writes_the_report(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "KeyboardInterrupt" in said
     assert json.loads((tmp_path / "run.json").read_text("utf-8"))["run"]["modules"]
@@ -123,7 +123,7 @@ def test_a_server_that_never_ends_has_its_report_written_after_every_call(tmp_pa
 def test_wrong_use_is_one_line_and_the_script_does_not_run(words: list[str], said: str, tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text("print('ran')\n")
     done = subprocess.run(
-        [sys.executable, "-m", "dtypecheck", *words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "dtypecheck", *words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 2
     assert said in done.stderr
@@ -159,7 +159,12 @@ def test_worker_processes_of_a_data_loader_leave_the_watch_alone(tmp_path: Path)
 def test_a_run_is_judged_again_from_its_file(tmp_path: Path) -> None:
     watch(tmp_path, NET + HOT + RUNS, before=("-o", "run.json"))
     done = subprocess.run(
-        [sys.executable, "-m", "dtypecheck", "scan", "run.json"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
+        [sys.executable, "-m", "dtypecheck", "scan", "run.json"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 1
     assert "DT307" in done.stdout

@@ -97,5 +97,5 @@ class Undo:
         self._chance.restore()
 
 
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().clone()
+def _copy(it: Any) -> Any:
+    return it.detach().clone() if isinstance(it, torch.Tensor) else it

@@ -23,7 +23,9 @@ class _Still:
         self.device = device
 
     def pre_forward(self, module: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        moved: tuple[Any, Any] = mapped((args, kwargs), lambda tensor: tensor.to(self.device), objects=False)
+        moved: tuple[Any, Any] = mapped(
+            (args, kwargs), lambda it: it.to(self.device) if isinstance(it, torch.Tensor) else it, objects=False
+        )
         return moved
 
     def post_forward(self, module: Any, result: Any) -> Any:

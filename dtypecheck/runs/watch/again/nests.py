@@ -14,20 +14,23 @@ from ..reduced import DEEP, FLOATS
 
 HALF: Final = (torch.float16, torch.bfloat16)
 _WHOLE: Final = (
-    int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size, torch.nn.Module, torch.Generator,
+    int, float, complex, bool, str, bytes, type(None), torch.device, torch.Size, torch.nn.Module, torch.Generator,
     type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType,
 )  # fmt: skip
 """What is handed on as it is."""
 
-Change = Callable[[torch.Tensor], torch.Tensor]
+Change = Callable[[Any], Any]
+"""What becomes of a tensor, and of a dtype: modules are told by one in what to compute."""
 
 
 def mapped(value: Any, change: Change, objects: bool = True, memo: dict[int, Any] | None = None, depth: int = 0) -> Any:
-    """The same nest with every tensor in it changed; what was one object stays one.
+    """The same nest with every tensor and every dtype in it changed; what was one object stays one.
 
     objects: go into plain objects too, such as the caches of a language model, which are copied.
     """
     memo = {} if memo is None else memo
+    if isinstance(value, torch.dtype):
+        return change(value)
     if isinstance(value, _WHOLE):
         return value
     if id(value) in memo:
@@ -83,6 +86,8 @@ def _object(value: Any, found: dict[str, Any]) -> Any:
 def walked(value: Any, seen: dict[int, Any] | None = None, depth: int = 0) -> Iterator[Any]:
     """Everything in a nest that can change: tensors, lists, dicts, objects, generators of random numbers; each once."""
     seen = {} if seen is None else seen
+    if isinstance(value, torch.dtype):
+        return
     if id(value) in seen or depth > DEEP or (isinstance(value, _WHOLE) and not isinstance(value, torch.Generator)):
         return
     seen[id(value)] = value
@@ -97,26 +102,33 @@ def walked(value: Any, seen: dict[int, Any] | None = None, depth: int = 0) -> It
         yield from walked(item, seen, depth + 1)
 
 
-def is_plain(tensor: torch.Tensor) -> bool:
+def is_plain(tensor: Any) -> bool:
     """True for a tensor whose numbers are what it holds: not packed, not spread over devices, not without numbers."""
     return type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided and not tensor.is_meta
 
 
-def is_half(tensor: torch.Tensor) -> bool:
+def is_half(tensor: Any) -> bool:
     """True for plain tensors in one of the two half dtypes."""
-    return tensor.dtype in HALF and is_plain(tensor)
+    return is_plain(tensor) and tensor.dtype in HALF
 
 
-def is_float(tensor: torch.Tensor) -> bool:
+def is_float(tensor: Any) -> bool:
     """True for plain tensors in a dtype that networks compute in."""
-    return tensor.dtype in FLOATS and is_plain(tensor)
+    return is_plain(tensor) and tensor.dtype in FLOATS
 
 
 def cast(value: Any, dtype: torch.dtype) -> Any:
     """The same nest with the floating tensors in it in one dtype; plain objects stay as they are."""
-    return mapped(value, lambda tensor: tensor.to(dtype) if is_float(tensor) else tensor, objects=False)
+    return mapped(value, lambda it: it.to(dtype) if is_float(it) else it, objects=False)
 
 
-def wide(value: Any, objects: bool = True) -> Any:
-    """The same nest with half tensors in float32."""
-    return mapped(value, lambda tensor: tensor.float() if is_half(tensor) else tensor, objects)
+def widened(it: Any) -> Any:
+    """A half tensor in float32, and float32 for a half dtype."""
+    if isinstance(it, torch.dtype):
+        return torch.float32 if it in HALF else it
+    return it.float() if is_half(it) else it
+
+
+def wide(value: Any) -> Any:
+    """The same nest with float32 in place of the half dtypes."""
+    return mapped(value, widened)
