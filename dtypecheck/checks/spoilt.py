@@ -147,7 +147,8 @@ def replayed(replay: Replay, dtype: DType) -> str:
             return "run again in fp32 it is not finite either: no matter of dtype"
         case _:
             rest = f" ({replay.switch})" if replay.switch else ""
-            return f"run again in fp32 it is finite{largest}{needs}; the kernel is not excluded{rest}"
+            finite = "finite" if largest else "not finite either"
+            return f"run again in fp32 it is {finite}{largest}{needs}; the kernel is not excluded{rest}"
 
 
 def black(pictures: Sequence[Picture]) -> str:

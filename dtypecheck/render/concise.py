@@ -6,7 +6,7 @@ from ..report import Report
 from .options import Look, Out
 from .words import line
 from .words_runs import verdicts
-from .words_watch import OURS, watched_runs
+from .words_watch import OURS, departed, watched_runs
 
 
 def render(report: Report, out: Out, look: Look) -> None:
@@ -15,6 +15,9 @@ def render(report: Report, out: Out, look: Look) -> None:
     for finding in report.counted:
         if finding.severity in shown:
             out.write(line(finding) + "\n")
+    for run in watched_runs(report) if look.verbosity >= 0 else ():
+        for text in departed(run):
+            out.write(f"{OURS}{text}\n")
     ours = OURS if watched_runs(report) else ""
     for text in verdicts(report):
         out.write(f"{ours}{text}\n")

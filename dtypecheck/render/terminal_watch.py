@@ -14,7 +14,7 @@ from ..report import Report
 from ..subjects.shown import Run
 from .options import Look
 from .words import clean, plural
-from .words_watch import dtypes_of, magnitude, ranked
+from .words_watch import OURS, departed, dtypes_of, magnitude, ranked
 
 ROWS: Final = 15
 """Modules in the table of headroom."""
@@ -61,7 +61,7 @@ def _paths(run: Run) -> set[str]:
 
 
 def show_watched(console: Console, run: Run, look: Look, speak: Callable[[str], str]) -> None:
-    """With -v what was seen: components, casts by design, departures, pictures, and the modules with the least room."""
+    """With -v what was seen: components, casts by design, pictures, and the modules with the least room."""
     if look.verbosity <= 0:
         return
     title = f"{run.script or 'watched'}   watched on {run.device}" + (f", {run.called}" if run.called else "")
@@ -84,8 +84,6 @@ def _asides(run: Run) -> Iterator[str]:
         places = len({event.module for event in designed})
         kinds = ", ".join(dict.fromkeys(event.kind for event in designed))
         yield f"by design: {plural(sum(event.times for event in designed), 'event')} ({kinds}) in {plural(places, 'module')}"
-    for departure in run.departures:
-        yield f"{departure.component} in {departure.dtype.short} departs from fp32 by {100 * departure.error:.2g} %"
     for picture in run.pictures:
         path = f" ({picture.path})" if picture.path else ""
         yield f"image {picture.number} of {picture.of}{path}: {picture.verdict}" + (f", {picture.colour}" * bool(picture.colour))
@@ -106,7 +104,9 @@ def _table(run: Run, speak: Callable[[str], str]) -> Iterator[str]:
 
 
 def show_limits(console: Console, run: Run, report: Report, look: Look, speak: Callable[[str], str]) -> None:
-    """What could not be seen: under findings, and always with -v."""
+    """How far the components are from float32, where that was measured; what could not be seen, under findings or with -v."""
+    for text in departed(run) if look.verbosity >= 0 else ():
+        console.print(Text(clean(f"{OURS}{speak(text)}")))
     if look.verbosity > 0 or (look.verbosity == 0 and report.worst in ("error", "warning")):
         for text in run.limits:
             console.print(Text(clean(f"not seen: {speak(text)}"), style="dim"))

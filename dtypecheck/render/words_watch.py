@@ -109,3 +109,12 @@ def magnitude(row: ModuleRow) -> str:
         return "unknown"
     text = of_limit(largest, dtype)
     return text if dtype.largest < SMALL else f"{text.partition(' of ')[0]} ({dtype.short})"
+
+
+def departed(run: Run) -> tuple[str, ...]:
+    """What `--confirm` measured of a finite run: how far each component is from float32, and where it begins."""
+    return tuple(
+        f"{it.component} in {it.dtype.short} departs from fp32 by {100 * it.error:.2g} %"
+        + (f", first in {it.module} ({100 * it.module_error:.2g} %)" if it.module else "")
+        for it in run.departures
+    )

@@ -15,6 +15,7 @@ from .crash import given_to
 from .makers import Makers
 from .names import Root, Row
 from .producers import BEFORE, Fault, faults
+from .reduced import FLOATS
 from .steps import MASKS, Call, Thread, finite
 
 MOST: Final = 64
@@ -90,7 +91,7 @@ class Finds:
             before = [*thread.tail[len(before) - BEFORE :], *before]
         home = row.root if row else root
         outer = fault.call if fault.call and fault.call.above is None else None
-        step = outer.step if outer else home.steps
+        step = outer.step if outer else max(home.steps, 1)
         weights, autocast = _bad_weights(row), _lowered(fault)
         return Found(fault, row, home, step, number, before, weights=weights, autocast=autocast)
 
@@ -130,7 +131,7 @@ def _bad_weights(row: Row | None) -> tuple[str, ...]:
     return tuple(
         name
         for name, value in own
-        if value is not None and value.is_floating_point() and not value.is_meta and not bool(value.isfinite().all())
+        if value is not None and value.dtype in FLOATS and not value.is_meta and not bool(value.isfinite().all())
     )
 
 

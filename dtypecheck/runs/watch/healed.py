@@ -1,10 +1,10 @@
-"""What `--heal` did, in words: how often, what it cost, and what to do for good."""
+"""What `--heal` did, module by module: how often, what it cost, and what to do for good."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -13,15 +13,40 @@ from ...subjects.numbers import Healing
 from ..origins import Origin
 from .names import Names, Row
 from .silent import named
+from .steps import Call
 
 _UNITS: Final = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a module, as it was asked for: `inner(module, *args, **kwargs)` makes it."""
+
+    inner: Callable[..., Any]
+    module: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    call: Call
+
+    def __call__(self) -> Any:
+        return self.inner(self.module, *self.args, **self.kwargs)
+
+    @property
+    def row(self) -> Row:
+        """Of the module."""
+        return self.call.row
+
+    @property
+    def outermost(self) -> bool:
+        """Whether no other module made this call."""
+        return self.call.above is None
 
 
 @dataclass(slots=True)
 class Done:
     """All that was done to one module for one reason. dtype, to: from, to.
 
-    moved: bytes that were cast. seconds: in float32; before: what the first of these took in its own dtype, 0 unknown.
+    moved: bytes that were cast. seconds: in float32; before: what it took once in its own dtype, 0 unknown.
     """
 
     dtype: torch.dtype
@@ -38,9 +63,34 @@ class Done:
         self.moved += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def listed(row: Row, what: str, done: Done, names: Names) -> Healing:
-    """The record. row: of the module."""
-    return Healing(names.path(row), what, named(done.dtype), named(done.to), done.times, _cost(what, done), done.permanent)
+class Book:
+    """All that was done, in the order in which it was first needed."""
+
+    def __init__(self) -> None:
+        self._done: dict[tuple[Row, str], Done] = {}
+
+    def entry(self, row: Row, what: str, make: Callable[[], Done]) -> Done:
+        """What was done to a module; a new entry if it is the first time."""
+        found = self._done.get((row, what))
+        if found is None:
+            found = self._done[row, what] = make()
+        return found
+
+    def find(self, row: Row, what: str) -> Done | None:
+        """The same, None if nothing was."""
+        return self._done.get((row, what))
+
+    def strike(self, row: Row, what: str) -> None:
+        """It was no help."""
+        self._done.pop((row, what), None)
+
+    def healings(self, names: Names) -> tuple[Healing, ...]:
+        """The record."""
+        found = [(row, what, done) for (row, what), done in list(self._done.items()) if done.times]
+        return tuple(
+            Healing(names.path(row), what, named(done.dtype), named(done.to), done.times, _cost(what, done), done.permanent)
+            for row, what, done in found
+        )
 
 
 def _cost(what: str, done: Done) -> str:
@@ -69,16 +119,21 @@ def edge(strays: Sequence[tuple[str, Origin | None]], to: DType, component: str)
     return f"{before}; it was made at {where}" if where and len(strays) == 1 else before
 
 
-def weights(path: str, component: str, held: DType, main: DType | None) -> str:
+def weights(path: str, row: Row, held: DType) -> str:
     """What to do about a module that holds another dtype than what it is given."""
+    main = row.root.main
     if main is not None and main is not held:
-        return f"cast {path} to {main.short} as all of {component or 'the model'}, or what it is given to {held.short}"
+        return f"cast {path} to {main.short} as all of {_whole(row)}, or what it is given to {held.short}"
     return f"cast what {path} is given to {held.short}"
 
 
-def range_(path: str, component: str, dtype: DType) -> str:
+def wider(path: str, row: Row, dtype: DType) -> str:
     """What to do about a module whose numbers leave the range of its dtype."""
-    whole = component or "the model"
-    if path == component:
-        return f"load {whole} in fp32" + (", or in bf16" if dtype.exponent < 8 else "")
-    return f"keep {path} in fp32 and cast around it" + (f", or load {whole} in bf16" if dtype.exponent < 8 else "")
+    other = dtype.exponent < 8  # bf16 reaches as far as fp32
+    if not row.below:
+        return f"load {_whole(row)} in fp32" + (", or in bf16" if other else "")
+    return f"keep {path} in fp32 and cast around it" + (f", or load {_whole(row)} in bf16" if other else "")
+
+
+def _whole(row: Row) -> str:
+    return row.root.name if row.root.is_component else "the model"

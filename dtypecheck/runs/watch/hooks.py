@@ -43,13 +43,14 @@ class Hooks:
     def _wrapper(self, inner: Inner) -> Inner:
         thread, listener = self.thread, self.listener
         compiling, tracing = torch.compiler.is_compiling, torch._C._get_tracing_state
+        transforming = torch._C._functorch.peek_interpreter_stack
         deep = self.level != "component"
 
         def followed(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
             if compiling() or thread.off:
                 return inner(module, *args, **kwargs)
             stack = thread.stack
-            if stack and (not deep or tracing() is not None):
+            if stack and (not deep or tracing() is not None or transforming() is not None):
                 return inner(module, *args, **kwargs)
             call = self._enter(module, args, kwargs)
             if call is None:

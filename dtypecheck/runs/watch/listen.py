@@ -94,7 +94,8 @@ def listen(
     """
     if target is not None and not isinstance(target, torch.nn.Module) and not is_pipeline(target):
         raise TypeError(f"a pipeline or a module can be watched, no {type(target).__name__}")
-    settings = Settings(options.level, options.eager, crashed=crashed)
+    level = "module" if options.confirm and options.level == "component" else options.level  # it must know where it began
+    settings = Settings(level, options.eager, crashed=crashed)
     if script is not None:
         settings.owns, settings.shown = script.owns, script.shown
         settings.tell = _say

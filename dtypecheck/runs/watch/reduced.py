@@ -20,8 +20,8 @@ Extremes = tuple[float, float]
 class Reduced:
     """The extremes of the tensors of one step.
 
-    A tensor that several modules hand on is reduced once; in inference mode, where torch counts no versions, also if it was
-    changed in place between two of them. Nothing is fetched from its device before `fetch`.
+    A tensor that several modules hand on is reduced once; in inference mode, where torch counts no changes in place, each time.
+    Nothing is fetched from its device before `fetch`.
     """
 
     __slots__ = ("_highs", "_lows", "_seen")
@@ -35,7 +35,7 @@ class Reduced:
         """The number under which the extremes of this tensor will be found, -1 for one that cannot be reduced."""
         version = -1 if tensor.is_inference() else tensor._version
         known = self._seen.get(id(tensor))
-        if known is not None and known[1] == version and known[0]() is tensor:
+        if known is not None and known[1] == version >= 0 and known[0]() is tensor:
             return known[2]
         try:
             low, high = torch.aminmax(tensor.detach())

@@ -161,10 +161,9 @@ class Watcher:
     def _meet(self, root: Root) -> None:
         module = root.module()
         self.roles[root.name] = role_of(self.known, root.name, type(module).__name__)
-        if hasattr(module, "_orig_mod") and not self.settings.eager:
+        compiled = hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+        if compiled and not self.settings.eager:
             self._cannot(f"{root.name} is compiled: it is seen as one module; --eager runs it as it was written")
-        if torch.is_inference_mode_enabled():
-            self.limits.setdefault("in inference mode torch counts no changes in place: a producer may be named one module late")
         device = next((tensor.device.type for tensor in module.parameters()), None)
         if device:
             self.devices.setdefault(device)
@@ -328,6 +327,7 @@ class Watcher:
         try:
             values = thread.reduced.fetch()
         except RuntimeError as fault:
+            thread.reduced.forget()
             self.limits.setdefault(f"{root.name}: its numbers could not be fetched ({first_line(fault)})")
             return
         self.steps += 1

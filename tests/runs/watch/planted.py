@@ -25,13 +25,13 @@ class NothingThere(LookupError):
 class Truth:
     """The first bad number. modules: every name of the module that made it, ("",) outside of all. kind: nan or inf.
 
-    step: which call of its component that was, from 1.
+    step: which call of its component that was, from 1; None where it ran inside another component.
     """
 
     modules: tuple[str, ...]
     kind: str
     dtype: torch.dtype
-    step: int
+    step: int | None
 
 
 @dataclass(slots=True)
@@ -54,6 +54,7 @@ class Oracle:
     seen: dict[str, Seen] = field(default_factory=dict)
     truth: Truth | None = None
     steps: dict[str, int] = field(default_factory=dict)
+    fault: Exception | None = None
 
     def before(self, names: tuple[str, ...], args: Any, kwargs: Mapping[str, Any]) -> None:
         if not self.stack:
@@ -82,7 +83,9 @@ class Oracle:
         for tensor in tensors(value):
             if not bool(torch.isfinite(tensor).all()):
                 kind = "nan" if bool(torch.isnan(tensor).any()) else "inf"
-                self.truth = Truth(names, kind, tensor.dtype, self.steps.get(self._component(names), 1))
+                component = self._component(names)
+                own = not self.stack or self._component(self.stack[0]) == component
+                self.truth = Truth(names, kind, tensor.dtype, self.steps.get(component, 1) if own else None)
                 return
 
 
@@ -130,7 +133,7 @@ def asked(subject: Subject) -> Oracle:
             module.register_forward_hook(lambda _m, _a, made, names=names, leaf=leaf: oracle.after(names, made, leaf)),
         ]
     try:
-        called(subject)
+        oracle.fault = called(subject)
     finally:
         for hook in hooks:
             hook.remove()
@@ -141,7 +144,7 @@ def called(subject: Subject) -> Exception | None:
     """One call. gives: what it raised, since NaN may be refused somewhere behind."""
     try:
         subject.call()
-    except (RuntimeError, ValueError, AssertionError, IndexError) as fault:
+    except Exception as fault:  # noqa: BLE001 - anything of the library's, whatever it makes of NaN
         return fault
     return None
 
@@ -172,8 +175,8 @@ def planted(plant: Plant, family: Family) -> tuple[Subject, str, Truth]:
     def prepare(subject: Subject) -> None:
         nonlocal chosen, spoiler
         healthy = asked(subject)
-        if healthy.truth is not None:
-            raise NothingThere(f"{plant}: {healthy.truth} without us")
+        if healthy.truth is not None or healthy.fault is not None:
+            raise NothingThere(f"{plant}: {healthy.truth or healthy.fault} without us")
         chosen, spoiler = put(plant.kind, healthy, chance)
 
     subject = family.wrapped(plant.dtype, prepare)

@@ -339,6 +339,12 @@ def test_it_works_through_adapters_and_offloads(name: str) -> None:
     assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, after, strict=True))
 
 
+def test_at_the_level_of_components_the_module_is_found_all_the_same() -> None:
+    net = Net()
+    heat(net.block.up)
+    assert replay(watched(net, 3 * half(), level="component"), "block.up").verdict == "precision"
+
+
 # -- neither
 
 
@@ -367,7 +373,7 @@ def test_zero_by_zero_is_not_numeric() -> None:
 
 
 class Odd(nn.Module):
-    """Draws numbers, changes its input in place, counts, prints, and keeps what it saw."""
+    """Draws numbers, more of them in float32, changes its input in place, counts, prints, and keeps what it saw."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -382,6 +388,8 @@ class Odd(nn.Module):
         self.count += 1
         self.seen.append(random.random())
         print("called")
+        torch.rand(4 if self.layer.weight.dtype is torch.float32 else 1)
+        random.random()
         noise = torch.rand(given.shape, generator=generator).to(given.dtype)
         return {"out": self.norm(self.drop(self.layer(given + noise)))}
 

@@ -126,6 +126,16 @@ def test_what_helped_once_is_done_at_once_from_then_on() -> None:
     assert told(seen.run) == [("net", "float32", "F16", "F32", 4)]
 
 
+def test_what_was_tried_and_made_again_is_not_counted() -> None:
+    net = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH))).half()
+    heat(net[1][0])
+    with dtypecheck.watch(net, heal=True) as seen, torch.no_grad():
+        for _ in range(3):
+            net(hidden_half())
+    assert told(seen.run) == [("1", "float32", "F16", "F32", 3)]
+    assert {row.module: row.calls for row in seen.run.modules if row.calls} == {"net": 3, "0": 3, "1": 3}
+
+
 def test_numbers_that_fit_nowhere_stay_float32_and_the_report_says_so() -> None:
     net = nn.Sequential(nn.Linear(WIDTH, WIDTH)).half()
     heat(net[0])

@@ -310,7 +310,6 @@ def test_a_producer_is_found_in_every_mode_of_autograd(mode: Any) -> None:
     with mode():
         run = watched(overflowing(half_net()), given())
     assert only(run).module == "blocks.1.down"
-    assert any("inference mode" in limit for limit in run.limits) == (mode is torch.inference_mode)
 
 
 def test_at_the_component_level_only_the_component_is_named() -> None:
