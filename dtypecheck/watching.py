@@ -84,11 +84,11 @@ def watch_script(
     heal: bool = False,
     confirm: bool = False,
     rules_dirs: Sequence[Path] = (),
-    called: Callable[[Report], None] | None = None,
+    called: Callable[[Report, Report], None] | None = None,
 ) -> Report:
     """Run a script as `python script.py` would, listen, and report. `report.runs[0].code` is the script's own exit code.
 
-    arguments: its own. called: told of the report so far after each outermost call of a pipeline.
+    arguments: its own. called: told after each outermost call of a pipeline: of the report so far, and of that on this call.
 
     errors: request.WrongUse for a file or level that does not exist, and where torch is missing. What the script raises is
     printed to stderr, not raised.
@@ -102,7 +102,7 @@ def watch_script(
 
     def told(listening: Listening) -> None:
         if called:
-            called(reported(listening.run, known, request))
+            called(reported(listening.run, known, request), reported(listening.of_call(), known, request))
 
     report = reported(parts.watch_script(Path(path), arguments, options, known, request, told), known, request)
     process = here()
@@ -133,12 +133,11 @@ class Guard:
         self.report = Report(request=request)
 
         def ended(listening: Listening) -> None:
-            run = listening.run
+            run = listening.of_call()
             self.report = reported(run, known, request)
             listening.forget()
             bad = any(it.kind in ("nan", "inf") and it.reaches for it in run.producers)
-            calls = max((picture.call for picture in run.pictures), default=0)
-            if bad or any(picture.verdict in ("nan", "inf") for picture in run.pictures if picture.call == calls):
+            if bad or any(picture.verdict in ("nan", "inf") for picture in run.pictures):
                 if on_bad == "raise":
                     raise NotFinite(self.report)
                 on_bad(self.report)

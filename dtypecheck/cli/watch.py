@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..config import Settings
-from ..policy import watch_code
+from ..policy import MISUSED, watch_code
 from ..report import Report
 from ..request import WrongUse
 from .options import ScriptCommand, common, settings_of
@@ -49,6 +49,9 @@ def watch(
     for path in (options["output"], html):
         has_folder(path)
     settings = settings_of(options["config"])
+    if options["output"] is not None:
+        options["output"] = options["output"].absolute()  # a script may change the working directory
+    html = html and html.absolute()
     report = watch_script(
         Path(target),
         context.meta["script arguments"],
@@ -62,18 +65,19 @@ def watch(
     process = here()
     if process is not None and process.rank != process.first:
         sys.exit(max((run.code for run in report.runs), default=0))  # a launcher stops all where one ends otherwise
-    _pages(report, settings, options, html)
+    lost = _pages(report, settings, options, html)
     shown = {**options, "output": None, "output_format": options["output_format"] if options["output"] is None else None}
-    sys.exit(finish(report, settings, shown, watch_code, sys.stderr))
+    code = finish(report, settings, shown, watch_code, sys.stderr)
+    sys.exit(code or (MISUSED if lost else 0))
 
 
-def _after_each(settings: Settings, options: dict[str, Any], html: Path | None) -> Callable[[Report], None]:
-    """After each call of a pipeline: the files are written, and a server, which never ends, says how it went."""
+def _after_each(settings: Settings, options: dict[str, Any], html: Path | None) -> Callable[[Report, Report], None]:
+    """After each call of a pipeline: the files are written, and a server, which never ends, says how that call went."""
 
-    def called(report: Report) -> None:
+    def called(report: Report, of_call: Report) -> None:
         _pages(report, settings, options, html)
         if _is_served():
-            finish(report, settings, {**options, "output": None, "output_format": "concise"}, stream=sys.stderr)
+            finish(of_call, settings, {**options, "output": None, "output_format": "concise"}, stream=sys.stderr)
 
     return called
 
@@ -92,9 +96,14 @@ def _is_served() -> bool:
     return True
 
 
-def _pages(report: Report, settings: Settings, options: dict[str, Any], html: Path | None) -> None:
-    """The report into -o FILE and --html FILE."""
-    if options["output"] is not None:
-        write(report, settings, options)
-    if html is not None:
-        write(report, settings, {**options, "output": html, "output_format": "html"})
+def _pages(report: Report, settings: Settings, options: dict[str, Any], html: Path | None) -> bool:
+    """The report into -o FILE and --html FILE. True where one could not be written, which is said and never stops the script."""
+    lost = False
+    for path, form in ((options["output"], options["output_format"]), (html, "html")):
+        try:
+            if path is not None:
+                write(report, settings, {**options, "output": path, "output_format": form})
+        except OSError as fault:
+            lost = True
+            click.echo(f"dtypecheck: {path} could not be written: {fault.strerror or fault}", err=True)
+    return lost

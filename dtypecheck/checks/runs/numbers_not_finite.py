@@ -121,6 +121,10 @@ def _because(run: Run, group: Sequence[Producer], known: Knowledge) -> Iterator[
 
 def _fix(run: Run, first: Producer, known: Knowledge) -> tuple[Fix | None, tuple[str, ...]]:
     """What helps: other weights, the kernel's switch, a dtype that reaches further, or nothing that is known."""
+    if any(name.endswith("(trained)") for name in first.weights):
+        return Fix(
+            "find the optimizer step that lost them: a lower learning rate, clipped gradients, float32 copies of the weights"
+        ), ()
     if first.weights:
         cast = "" if _wide(first) else f", unless a cast to {first.dtype.short} made them so: then load them in fp32 or bf16"
         return Fix(f"take another copy of the weights: no dtype helps against these{cast}"), ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,15 +17,15 @@ from .story import Story, remedy, why
 Stories = Callable[[Any], Story | None]
 
 
-def blamed(crash: Crash, names: Names, stories: Stories) -> Crash:
-    """The crash with why the dtypes differ and the remedy, as far as anybody saw."""
+def blamed(crash: Crash, root: Root | None, names: Names, stories: Stories) -> Crash:
+    """The crash with why the dtypes differ and the remedy, as far as anybody saw. root: where it happened."""
     held = next((operand.dtype for operand in crash.operands if operand.role in OWN), None)
-    root = _root(crash.component if held else "", names)
+    root = root if held else None
     stranger = next(iter(strangers(crash)), None)
     rest = _usual(names, root)
     if root is not None and held is not None and rest is not None and held is not rest and stranger and stranger.dtype is rest:
         return _of(crash, root, held, rest, stories)
-    giver = _root(stranger.component, names) if stranger else None
+    giver = _root(stranger.component, root, names) if stranger else None
     if giver is not None and stranger is not None and held is not None and stranger.dtype.is_half and giver.main is F32 is held:
         text = f"{giver.name} has fp32 weights and ran inside torch.autocast, which was left before {crash.module} was called"
         return replace(crash, why=text, remedy=f"call it inside torch.autocast too, or cast what {giver.name} gives: .float()")
@@ -61,8 +62,11 @@ def _usual(names: Names, root: Root | None) -> DType | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _root(name: str, names: Names) -> Root | None:
-    return next((root for root in names.roots if root.name == name), None) if name else None
+def _root(name: str, beside: Root | None, names: Names) -> Root | None:
+    """The root of that name: in the same pipeline if there are several, else the one met last."""
+    found = [root for root in names.roots if root.name == name and root.module() is not None]
+    same = [root for root in found if beside is not None and root.pipeline is beside.pipeline]
+    return next(iter([*same, *reversed(found)]), None)
 
 
 def _cast(stranger: Operand, wanted: DType) -> str:
@@ -70,14 +74,15 @@ def _cast(stranger: Operand, wanted: DType) -> str:
     if stranger.made.startswith("the argument "):
         name = stranger.made.removeprefix("the argument ").partition(" ")[0]
         return f"pass {name}{to}" + (f": it was made at {stranger.where}" if stranger.where else "")
-    if stranger.where:
+    if stranger.where and stranger.where.partition("/")[0] not in sys.modules:  # a library's line is not the user's to change
         return f"make it in {wanted.short} at {stranger.where}: {to}"
     return f"cast what goes in: {to}"
 
 
 def note(crash: Crash, variable: str) -> str:
     """The lines that stand under the user's own traceback. variable: the script's name for the pipeline."""
-    module = f"{variable}.{crash.module}" if variable and crash.module else crash.module
+    inside = variable and crash.module and crash.module != variable and not crash.module.startswith(f"{variable}.")
+    module = f"{variable}.{crash.module}" if inside else crash.module
     own = [operand for operand in crash.operands if operand.role in OWN]
     others = strangers(crash)
     weights = listed(operand.dtype.short for operand in own) if own else ""
@@ -97,7 +102,7 @@ def note(crash: Crash, variable: str) -> str:
     lines += [f"why: {crash.why}"] * bool(crash.why)
     lines += [f"called at {crash.script}" + (f" through {crash.glue}" if crash.glue else "")] * bool(crash.script)
     lines += [f"fix: {crash.remedy}"] * bool(crash.remedy)
-    return "dtypecheck: " + "\n            ".join(lines)
+    return "dtypecheck: " + "\n            ".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
 def _at(operand: Operand) -> str:

@@ -22,13 +22,20 @@ HOME = "diffusers.pipelines.pipeline_utils"
 class Calls:
     """Wraps `__call__` of every class of pipelines that is met.
 
-    ended: told of each outermost call that came to its end, with the pipeline and what it gave.
+    ended: told of each outermost call that came to its end, with the pipeline; broken: of one that an exception left.
     """
 
-    def __init__(self, watcher: Watcher, changes: Changes, ended: Callable[[Any, Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        changes: Changes,
+        ended: Callable[[Any], None] | None = None,
+        broken: Callable[[Any], None] | None = None,
+    ) -> None:
         self.watcher = watcher
         self.changes = changes
         self.ended = ended
+        self.broken = broken
 
     def wanted(self) -> dict[str, Callable[[ModuleType], None]]:
         """What to do with each module when it is there."""
@@ -73,14 +80,20 @@ class Calls:
                         watcher.makers.mark(tensor, Origin("argument", name, where=known.where if known else ""))
             try:
                 result = real(pipe, *args, **kwargs)
-            except Exception as fault:
-                watcher.broke(fault)  # it goes on as it is
-                raise
-            finally:
+            except Exception as fault:  # it goes on as it is
                 thread.depth -= 1
+                watcher.broke(fault)
                 watcher.closes()
+                if self.broken:
+                    self.broken(pipe)
+                raise
+            except BaseException:  # the script is about to end
+                thread.depth -= 1
+                raise
+            thread.depth -= 1
+            watcher.closes()
             if self.ended:
-                self.ended(pipe, result)
+                self.ended(pipe)
             return result
 
         return called

@@ -160,18 +160,26 @@ def given_to(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
 def _origin(tensor: torch.Tensor, call: Call, outer: tuple[Any, ...] | None, seen: Seen) -> tuple[Origin | None, str]:
     """Who made a tensor: whoever was seen to; else what came into the component in its dtype; else the module that made it so."""
     if (known := seen.makers.of(tensor)) is not None:
-        return known, ""
+        return _lent(known, tensor, seen), ""
     root = call.row.root
     if outer is not None:
         given = given_to(outer[0], outer[2], outer[3])
         for name, other in given:
             if other.dtype is tensor.dtype and other.dim() and _dtype(root.main) is not other.dtype:
                 origin = seen.makers.of(other) or Origin("argument", name)
-                return Origin(origin.kind, origin.name, name, origin.where, origin.after), ""
+                return _lent(replace(origin, through=name), other, seen), ""
     for made in seen.calls:
         if tensor.dtype in made.outputs and tensor.dtype not in made.inputs:
             return None, seen.names.path(made.row)
     return None, ""
+
+
+def _lent(origin: Origin, tensor: torch.Tensor, seen: Seen) -> Origin:
+    """What code made of a component's output, in the dtype that this component has, is the component's."""
+    mains = {root.name: root.main for root in seen.names.roots if root.steps}
+    if origin.kind == "code" and origin.after and mains.get(origin.after) is dtype_of(tensor):
+        return Origin("component", origin.after, origin.through, origin.where)
+    return origin
 
 
 def _dtype(dtype: DType | None) -> torch.dtype | None:

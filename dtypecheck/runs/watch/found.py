@@ -40,19 +40,24 @@ class Found:
 
 
 class Finds:
-    """The producers of a run. makers: who made tensors. shown: paths as the user types them. keeper: told of each new one."""
+    """The producers of a run. makers: who made tensors. shown: paths as the user types them. keeper: told of each new one.
+
+    apart: the same in another call is another one. trained: whether an optimizer has changed weights.
+    """
 
     def __init__(self, makers: Makers, shown: Callable[[str], str]) -> None:
         self.found: dict[tuple[Any, ...], Found] = {}
         self.makers = makers
         self.shown = shown
         self.keeper: Keeper | None = None
+        self.apart = False
+        self.trained: Callable[[], bool] = lambda: False
         self._lock = threading.RLock()
 
-    def forget(self) -> None:
-        """Begin anew."""
+    def forget(self, number: int) -> None:
+        """One call of a pipeline was judged."""
         with self._lock:
-            self.found.clear()
+            self.found = {key: it for key, it in self.found.items() if it.call != number}
 
     def look(self, thread: Thread, root: Root, calls: list[Call], values: list[tuple[float, float]], number: int) -> None:
         """Look for producers in the calls of a step. number: of the pipeline's call."""
@@ -66,7 +71,7 @@ class Finds:
                 thread.tainted.update([root.name] if fault.reaches else [])
                 continue
             row = fault.call.row if fault.call else None
-            key = (row, fault.kind, fault.call.operator if fault.call else "")
+            key = (row, fault.kind, fault.call.operator if fault.call else "", number if self.apart else 0)
             with self._lock:
                 if key in self.found:
                     self.found[key].times += 1
@@ -93,6 +98,8 @@ class Finds:
         outer = fault.call if fault.call and fault.call.above is None else None
         step = outer.step if outer else max(home.steps, 1)
         weights, autocast = _bad_weights(row), _lowered(fault)
+        if self.trained():
+            weights = tuple(f"{name} (trained)" for name in weights)
         return Found(fault, row, home, step, number, before, weights=weights, autocast=autocast)
 
     def _brought(self, outer: tuple[Any, ...] | None) -> tuple[str, Origin | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -12,6 +12,8 @@ from .names import Names
 from .steps import Call, Thread
 
 Inner = Callable[..., Any]
+_MARK: Final = "_dtypecheck"
+"""What our wrapper is known by."""
 
 
 class Hooks:
@@ -27,18 +29,21 @@ class Hooks:
         self.listener = listener
         self.level = level
         self.thread = Thread()
+        self.on = False
         self._inner: Inner | None = None
 
     def start(self) -> None:
         """Follow every call from now on."""
         self._inner = torch.nn.Module.__call__
+        self.on = True
         torch.nn.Module.__call__ = self._wrapper(self._inner)
 
     def stop(self) -> None:
-        """Leave torch as it was."""
-        if self._inner is not None:
-            torch.nn.Module.__call__ = self._inner
-            self._inner = None
+        """Leave torch as it was. Where somebody has put his own around ours, ours stays beneath it and does nothing."""
+        self.on = False
+        call = torch.nn.Module.__call__
+        while (hooks := getattr(call, _MARK, None)) is not None and not hooks.on:
+            call = torch.nn.Module.__call__ = hooks._inner
 
     def _wrapper(self, inner: Inner) -> Inner:
         thread, listener = self.thread, self.listener
@@ -47,7 +52,7 @@ class Hooks:
         deep = self.level != "component"
 
         def followed(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if compiling() or thread.off:
+            if compiling() or thread.off or not self.on:
                 return inner(module, *args, **kwargs)
             stack = thread.stack
             if stack and (not deep or tracing() is not None or transforming() is not None):
@@ -75,9 +80,10 @@ class Hooks:
             except Exception as fault:  # noqa: BLE001 - whatever we stumble over, the user's program goes on
                 listener.stumbled(thread, fault)
             if listener.after is not None and not stack and not thread.depth:
-                listener.after()
+                listener.after(call.row.root.module())
             return result
 
+        setattr(followed, _MARK, self)
         return followed
 
     def _enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

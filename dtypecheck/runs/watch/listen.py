@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from ...knowledge import Knowledge
 from ...subjects import Request
-from ...subjects.numbers import Picture
 from ...subjects.shown import Run
 from ..script.changes import Changes, on_import
 from ..script.trace import Script
@@ -39,7 +40,7 @@ class Options:
 
 
 class Listening:
-    """A watch that is on, or was. failed: parts of ours that broke on the way and were left out, in words."""
+    """A watch that is on, or was. code: what the script ended with."""
 
     def __init__(self, watcher: Watcher, request: Request, script: Script | None = None) -> None:
         self.watcher = watcher
@@ -48,21 +49,22 @@ class Listening:
         self.code = 0
         self.history = History(script)
         self.training = Training(watcher.names.parameter, script)
-        self.pictures = Pictures(self.bad, lambda: max(watcher.calls, 1))
-        self.on_bad: Callable[[Picture], None] | None = None
-
-    def forget(self) -> None:
-        """Begin anew with what is found: the next call is judged by itself."""
-        self.watcher.forget()
-
-    def bad(self, picture: Picture) -> None:
-        """A picture is not finite."""
-        if self.on_bad is not None:
-            self.on_bad(picture)
+        self.pictures = Pictures(call=lambda: max(watcher.thread.number, 1))
 
     @property
     def run(self) -> Run:
         """The record of the run so far."""
+        return self._run(None)
+
+    def of_call(self) -> Run:
+        """The same, of producers, pictures and crash only those of the call that this thread made last."""
+        return self._run(self.watcher.thread.number)
+
+    def forget(self) -> None:
+        """That call was judged: what was found in it is over."""
+        self.watcher.forget()
+
+    def _run(self, number: int | None) -> Run:
         broken = [*self.history.faults, *self.training.faults, *self.pictures.faults]
         for text in broken:
             self.watcher.limits.setdefault(f"a bug of ours: {text}")
@@ -71,7 +73,8 @@ class Listening:
             self.request,
             script=self.script.given if self.script else "",
             code=self.code,
-            pictures=self.pictures.seen(),
+            number=number,
+            pictures=tuple(it for it in self.pictures.seen() if number in (None, it.call)),
             events=self.training.events(),
         )
 
@@ -109,22 +112,36 @@ def listen(
 
         watcher.healer = Heal(watcher)
     listening = Listening(watcher, request, script)
+    only = None if target is None else ref(target)
+    watcher.finds.apart = called is not None and target is not None
+
+    def ended(thing: Any) -> None:
+        if called is not None and (only is None or only() is thing):
+            called(listening)
+
     with contextlib.ExitStack() as stack:
         changes = stack.enter_context(Changes())
-        calls = Calls(watcher, changes, (lambda pipe, result: called(listening)) if called else None)
+        calls = Calls(watcher, changes, ended, ended if script is not None else None)
         stack.enter_context(on_import(calls.wanted()))
         if options.eager and hasattr(torch.compiler, "set_stance"):  # since torch 2.6
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if isinstance(target, torch.nn.Module):
             watcher.names.bare(target, variable_of(target, sys._getframe(1)))
-            watcher.after = (lambda: called(listening)) if called else None
+            watcher.after = ended
         elif target is not None:
             watcher.names.pipeline(target, variable_of(target, sys._getframe(1)))
             calls.follow(type(target))
+        del target  # it may go when its owner lets it go
+        for register, act in (
+            (register_optimizer_step_pre_hook, watcher.pauses),
+            (register_optimizer_step_post_hook, watcher.goes_on),
+        ):
+            stack.callback(register(act).remove)
         for part in (listening.history, listening.training, listening.pictures):
             stack.enter_context(part)
         watcher.stories = listening.history.of
         watcher.decoded = listening.pictures.decoded
+        watcher.finds.trained = lambda: bool(listening.training.steps)
         watcher.start()
         stack.callback(watcher.stop)
         yield listening

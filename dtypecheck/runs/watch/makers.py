@@ -65,3 +65,44 @@ class Between(TorchFunctionMode):  # type: ignore[misc]
             origins.hand_on(given, made, self.makers.of, self.makers.mark)
             self.lending.heard(func, args, kwargs, result, sys._getframe(1))
         return result
+
+
+class Following:
+    """The mode in torch's stack of function modes: taken off while a component runs, and never put above one of the user's."""
+
+    def __init__(self, mode: Between, thread: Any) -> None:
+        self.mode = mode
+        self.thread = thread
+
+    def start(self) -> None:
+        """Follow from now on in this thread, if nobody does."""
+        if self.mode not in _stack():
+            torch._C._push_on_torch_function_stack(self.mode)
+
+    def leave(self) -> None:
+        """A component begins: not followed, where our mode is the innermost."""
+        if torch._C._len_torch_function_stack() and _stack()[-1] is self.mode:
+            torch._C._pop_torch_function_stack()
+            self.thread.left = True
+
+    def back(self) -> None:
+        """It ended."""
+        if self.thread.left:
+            self.thread.left = False
+            torch._C._push_on_torch_function_stack(self.mode)
+
+    def stop(self) -> None:
+        """Not in the stack any more, wherever in it; the user's modes stay in their order."""
+        self.thread.left = False
+        modes = _stack()
+        if self.mode not in modes:
+            return
+        for _ in modes:
+            torch._C._pop_torch_function_stack()
+        for mode in modes:
+            if mode is not self.mode:
+                torch._C._push_on_torch_function_stack(mode)
+
+
+def _stack() -> list[Any]:
+    return [torch._C._get_function_stack_at(at) for at in range(torch._C._len_torch_function_stack())]

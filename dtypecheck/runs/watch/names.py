@@ -77,6 +77,7 @@ class Names:
         self.roots: list[Root] = []
         self._places: dict[int, tuple[Any, Root, str]] = {}
         self._pipelines: list[Any] = []
+        self._inline: dict[tuple[Row, type], Row] = {}
         self._signatures: dict[Any, tuple[str, ...]] = {}
 
     def pipeline(self, pipe: Any, variable: str = "") -> None:
@@ -120,16 +121,25 @@ class Names:
     def row(self, module: torch.nn.Module, above: Row | None, frame: FrameType | None) -> Row:
         """The row of a module that is called for the first time. above: of the module that calls it. frame: the caller's."""
         place = self._place(module)
-        if place is None:
-            if above is None:
-                self._discover(module, frame)
-            else:
-                self._again(above.root)
+        if place is None and above is None:
+            self._discover(module, frame)
             place = self._place(module)
-        if place is None and above is not None:
-            place = above.root, f"{above.below}.{type(module).__name__}".strip(".")
+        elif place is None and above is not None:
+            key = above, type(module)
+            if key in self._inline:
+                return self._inline[key]
+            self._again(above)
+            place = self._place(module)
+            if place is None:  # made where it is called: all of its class there are one
+                place = above.root, f"{above.below}.{type(module).__name__}".strip(".")
+                self._inline[key] = self._made(module, *place)
+                return self._inline[key]
         root, below = place if place is not None else (self.bare(module), "")
-        row = Row(
+        row = self.rows[id(module)] = self._made(module, root, below)
+        return row
+
+    def _made(self, module: torch.nn.Module, root: Root, below: str) -> Row:
+        return Row(
             ref(module),
             root,
             below,
@@ -139,20 +149,19 @@ class Names:
             type(module).__module__.startswith("torch.nn."),
             self._signature(module),
         )
-        self.rows[id(module)] = row
-        return row
 
     def _place(self, module: torch.nn.Module) -> tuple[Root, str] | None:
         found = self._places.get(id(module))
         return (found[1], found[2]) if found is not None and found[0]() is module else None
 
-    def _again(self, root: Root) -> None:
-        """Modules that were put into a root after it was walked: LoRA layers, swapped parts."""
-        module = root.module()
+    def _again(self, above: Row) -> None:
+        """Modules that were put into another after that was walked: LoRA layers, swapped parts."""
+        module = above.module()
         for path, part in module.named_modules() if module is not None else ():
             known = self._places.get(id(part))
             if known is None or known[0]() is not part:
-                self._places[id(part)] = ref(part), root, ".".join(word for word in path.split(".") if word not in _WRAPPERS)
+                inner = ".".join(word for word in path.split(".") if word not in _WRAPPERS)
+                self._places[id(part)] = ref(part), above.root, f"{above.below}.{inner}".strip(".")
 
     def _discover(self, module: torch.nn.Module, frame: FrameType | None) -> None:
         """Who holds a module that was called from here: a pipeline in a frame, else the outermost module whose method runs."""

@@ -100,19 +100,25 @@ def _above(call: Call) -> Iterator[Call]:
 
 
 def _good_in(call: Call, values: list[Extremes]) -> bool:
-    return all(number < 0 or finite(values[number], number in call.masks) for number in call.ins)
+    return all(n < 0 or finite(values[n], n in call.masks) or _hides(call, values[n]) for n in call.ins)
 
 
 def _good_out(call: Call, values: list[Extremes]) -> bool:
-    """Whether what came out is finite, or -inf exactly as it came in."""
+    """Whether what came out is finite, or -inf alone where that hides something, or exactly as it came in."""
     for number in call.outs:
-        if number < 0 or finite(values[number]):
+        if number < 0 or finite(values[number]) or _hides(call, values[number]):
             continue
         low, high = values[number]
         came = low == -inf and high < inf and any(i >= 0 and values[i][0] == -inf and values[i][1] < inf for i in call.ins)
         if not came:
             return False
     return True
+
+
+def _hides(call: Call, extremes: Extremes) -> bool:
+    """-inf alone, beside finite numbers, is meant to be there (masked scores, filtered logits), but for PyTorch's own layers."""
+    low, high = extremes
+    return low == -inf and high < inf and not (call.row.leaf and call.row.own and call.row.torchs)
 
 
 def _kind(numbers: list[int], call: Call, values: list[Extremes]) -> str:

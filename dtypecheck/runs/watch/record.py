@@ -19,8 +19,12 @@ from .producers import Fault
 from .watcher import Watcher
 
 
-def run_of(watcher: Watcher, request: Request, **further: Any) -> Run:
-    """What was seen so far. further: fields of Run that others know: pictures, events of training, the script."""
+def run_of(watcher: Watcher, request: Request, number: int | None = None, **further: Any) -> Run:
+    """What was seen so far.
+
+    number: of the one call whose producers are wanted, None for all. further: fields of Run that others know: pictures, events of
+    training, the script.
+    """
     told = watcher.names.told()
     klass = next((root.klass for root in told if root.klass), None)
     pipeline = live.pipeline_of((root.facts.component for root in told if root.facts), klass, request)
@@ -37,7 +41,7 @@ def run_of(watcher: Watcher, request: Request, **further: Any) -> Run:
         modules=tuple(_module(row, watcher) for row in rows),
         weight_bytes={root.name: root.facts.nbytes for root in told if root.facts},
         pipeline=pipeline,
-        producers=tuple(producers(watcher)),
+        producers=tuple(producers(watcher, number)),
         departures=watcher.keeper.departures() if watcher.keeper is not None else (),
         healed=watcher.healer.healings() if watcher.healer is not None else (),
         limits=tuple(watcher.limits),
@@ -47,9 +51,9 @@ def run_of(watcher: Watcher, request: Request, **further: Any) -> Run:
     )
 
 
-def producers(watcher: Watcher) -> list[Producer]:
-    """The producers that were found."""
-    return [_producer(found, watcher) for found in watcher.finds.found.values()]
+def producers(watcher: Watcher, number: int | None = None) -> list[Producer]:
+    """The producers that were found, in all calls or in one."""
+    return [_producer(found, watcher) for found in list(watcher.finds.found.values()) if number in (None, found.call)]
 
 
 def _producer(found: Found, watcher: Watcher) -> Producer:

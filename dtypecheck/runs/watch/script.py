@@ -61,7 +61,11 @@ def _ended_by_signal() -> Iterator[None]:
 
 def _played(script: Script, arguments: Sequence[str], listening: Listening) -> End:
     try:
-        return play(script, arguments, listening.watcher.broke, lambda: None)
+        end = play(script, arguments, listening.watcher.broke, lambda: None)
+        for thread in threading.enumerate():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()  # as Python itself waits for them at its end
+        return end
     except KeyboardInterrupt as fault:
         tell(fault)
         return End(fault, INTERRUPTED)

@@ -69,13 +69,19 @@ class Call:
 
 
 class Thread(threading.local):
-    """What runs in this thread. off: nothing is followed meanwhile: a compiled part, our own replay, a captured graph."""
+    """What runs in this thread.
+
+    left: our mode was taken off. number: of the pipeline's call that runs here, or ran last; negative for calls of modules by
+    themselves. off: nothing is followed meanwhile: a compiled part, our own replay, a captured graph.
+    """
 
     def __init__(self) -> None:
         self.stack: list[Call] = []
         self.calls: list[Call] = []
         self.reduced = Reduced()
         self.off = False
+        self.left = False
+        self.number = 0
         self.depth = 0
         self.fault: BaseException | None = None
         self.failed: tuple[Any, ...] | None = None

@@ -54,6 +54,8 @@ class _Known:
 class Training:
     """Events of training, as long as it is on: "scaler", "optimizer" and "optimizer-nan", one a component and optimizer.
 
+    steps: of all optimizers.
+
     name: the path of a parameter, "" if unknown. script: whose lines are the user's own. faults: what failed in here.
     `dtypes` are that of the parameters and that of the optimizer's states. `by` is the user's line, then `eps 1e-08`, then
     `fused` where a kernel adds that in float32; of "optimizer-nan" it is the line and what was not finite, `times` the step.
@@ -64,6 +66,7 @@ class Training:
         self.callers = Callers(script)
         self.faults: list[str] = []
         self.on = False
+        self.steps = 0
         self._stack = ExitStack()
         self._optimizers: Beside[_Known] = Beside()
         self._events: dict[Key, Event] = {}
@@ -127,6 +130,7 @@ class Training:
                 known.keys += (key,)
 
     def _after(self, optimizer: Any) -> None:
+        self.steps += 1
         known = self._known(optimizer)
         known.steps += 1
         if not known.keys:

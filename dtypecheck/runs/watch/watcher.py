@@ -19,6 +19,7 @@ from ...subjects import Request
 from ...subjects.shown import Crash
 from ..modules import came_from
 from ..origins import TYPED, Origin, tensors
+from ..script.trace import trimmed
 from ..words import first_line
 from .attend import Healer, Keeper
 from .blame import Stories, blamed, note
@@ -27,7 +28,7 @@ from .each_operator import EachOperator
 from .facts import look
 from .found import Finds, frame_of
 from .hooks import Hooks
-from .makers import Between, Makers
+from .makers import Between, Following, Makers
 from .names import INSTALLED, Names, Root, Row, let_go
 from .producers import BEFORE, suspicious
 from .steps import MASKS, Call, Thread
@@ -64,7 +65,7 @@ class Settings:
 class Watcher:
     """Everything one watch holds: the rows of the modules, the makers of tensors, what was found.
 
-    after: called when an outermost call has ended that no pipeline made; what it raises goes to the script.
+    after: called with the root whose outermost call has ended, if no pipeline made it; what it raises goes to the script.
     crash: the last one that was explained. limits: what could not be seen. calls: outermost calls of pipelines so far.
     """
 
@@ -76,22 +77,23 @@ class Watcher:
         self.makers = Makers()
         self.hooks = Hooks(self.names, self, self.settings.level)
         self.thread: Thread = self.hooks.thread
-        self.between = Between(self.makers, self._inside)
+        self.between = Following(Between(self.makers, self._inside), self.thread)
         self.operators = EachOperator(self.thread) if self.settings.level == "op" else None
         self.roles: dict[str, str] = {}
         self.seen = Seen(self.names, self.makers, self.roles, self.settings.owns, self.settings.shown)
         self.messages = Messages(known)
         self.finds = Finds(self.makers, self.settings.shown)
         self.crash: Crash | None = None
-        self.explained: list[BaseException] = []
+        self.crashed_in: Root | None = None
         self.limits: dict[str, None] = {}
         self.devices: dict[str, None] = {}
-        self.after: Callable[[], None] | None = None
+        self.after: Callable[[Any], None] | None = None
         self.decoded: Callable[[Any, str], None] | None = None
         self.healer: Healer | None = None
         self.keeper: Keeper | None = None
         self.stories: Stories = lambda module: None
         self.calls = 0
+        self.alone = 0
         self.steps = 0
         self.met: dict[Row, None] = {}
         self.strange: dict[Root, tuple[str, str]] = {}
@@ -101,28 +103,15 @@ class Watcher:
     def start(self) -> None:
         """Listen from now on."""
         self.hooks.start()
-        self._follow()
+        self.between.start()
 
     def stop(self) -> None:
         """Leave torch as it was."""
-        self._leave()
+        self.between.stop()
         self.hooks.stop()
 
     def _inside(self) -> bool:
         return bool(self.thread.stack) or self.thread.off
-
-    def _follow(self) -> None:
-        """Follow the code between components again."""
-        if torch._C._len_torch_function_stack() == 0 or not self._on_top():
-            torch._C._push_on_torch_function_stack(self.between)
-
-    def _leave(self) -> None:
-        if self._on_top():
-            torch._C._pop_torch_function_stack()
-
-    def _on_top(self) -> bool:
-        depth = torch._C._len_torch_function_stack()
-        return depth > 0 and torch._C._get_function_stack_at(depth - 1) is self.between
 
     # -- what the hooks tell
 
@@ -136,6 +125,11 @@ class Watcher:
             return False
         root.steps += 1
         call.step = root.steps
+        if not thread.depth:
+            self.alone -= 1
+            thread.number = self.alone
+            if self.finds.apart:
+                thread.tainted.clear()
         if root.steps == 1:
             self._meet(root)
         thread.outer = (call, module, args, kwargs)
@@ -145,7 +139,7 @@ class Watcher:
         let_go(sys._getframe(3))
         if self.keeper is not None:
             self.keeper.keep(call, module, args, kwargs)
-        self._leave()
+        self.between.leave()
         if self.operators is not None:
             self.operators.__enter__()
         return True
@@ -156,7 +150,7 @@ class Watcher:
         if not thread.stack:
             thread.calls.clear()
             thread.reduced.forget()
-            self._follow()
+            self.between.back()
 
     def _meet(self, root: Root) -> None:
         module = root.module()
@@ -206,8 +200,11 @@ class Watcher:
         """A pipeline is called from outside."""
         self.calls += 1
         self.names.pipeline(pipe, variable)
+        self.thread.number = self.calls
+        if self.finds.apart:
+            self.thread.tainted.clear()
         if not self.thread.stack:
-            self._follow()
+            self.between.start()
 
     def closes(self) -> None:
         """It is done, well or not. What only outermost calls were looked at for is fetched now, once for the whole call."""
@@ -242,6 +239,9 @@ class Watcher:
         root = call.row.root
         if root.stale:
             self._look_over(root)
+        if self.crash is not None and root is self.crashed_in:
+            self.limits.setdefault(f"{self.crash.module} crashed before, and the script went on: {self.crash.message}")
+            self.crash = None
         made = Origin("component", root.name)
         for tensor in tensors(result):
             if type(tensor) is torch.Tensor and tensor.is_floating_point():
@@ -253,13 +253,13 @@ class Watcher:
         if self.keeper is not None:
             self.keeper.ended(call, thread.outer[1] if thread.outer else None)
         thread.outer = None
-        self._follow()
+        self.between.back()
         if self.decoded is not None and self.roles.get(root.name) == "vae" and DECODERS.match(call.row.below):
             self.decoded(result, self._spoiler())
 
     def _spoiler(self) -> str:
         """The module that made the first number that is not finite in this call of the pipeline, "" if none did."""
-        here = [it for it in self.finds.found.values() if it.call == self.calls and it.fault.reaches]
+        here = [it for it in self.finds.found.values() if it.call == self.thread.number and it.fault.reaches]
         bad = [it for it in here if it.fault.kind in ("nan", "inf")]
         return self.names.path(bad[0].row) if bad and bad[0].row else ""
 
@@ -278,9 +278,10 @@ class Watcher:
         thread.fault = fault
         if thread.stack:
             return
+        trimmed(fault)
         if self.operators is not None:
             self.operators.__exit__(None, None, None)
-        self._follow()
+        self.between.back()
         self.seen.calls = thread.calls
         if isinstance(fault, Exception) and self.messages.about_dtypes(fault):
             self.explain(fault, thread.failed, thread.outer)
@@ -290,21 +291,29 @@ class Watcher:
         thread.failed = thread.outer = thread.fault = None
 
     def forget(self) -> None:
-        """Begin anew with what is found: for a guard, which judges each call by itself."""
-        self.finds.forget()
+        """For a guard, which judges each call by itself: what was found in the last one of this thread is over."""
+        self.finds.forget(self.thread.number)
         self.crash = None
+
+    def pauses(self, *_: object) -> None:
+        """An optimizer steps: none of its many small operators makes a tensor that goes into a component."""
+        self.between.leave()
+
+    def goes_on(self, *_: object) -> None:
+        """It has."""
+        self.between.back()
 
     def explain(
         self, fault: BaseException, failed: tuple[Any, ...] | None = None, outer: tuple[Any, ...] | None = None
     ) -> Crash | None:
         """Say what an exception about dtypes means, in a note on it; once for each."""
-        if any(known is fault for known in self.explained):
+        if any(text.startswith("dtypecheck: ") for text in getattr(fault, "__notes__", ())):
             return self.crash
-        self.explained = [*self.explained[-7:], fault]
         crash = crash_of(fault, failed, outer, self.seen)
+        self.crashed_in = failed[0].row.root if failed else None
         if self.operators is not None and self.operators.failed and self.operators.failed[0] is fault:
             crash = replace(crash, operator=self.operators.failed[1])
-        self.crash = self.messages.completed(blamed(crash, self.names, self.stories), fault)
+        self.crash = self.messages.completed(blamed(crash, self.crashed_in, self.names, self.stories), fault)
         text = note(self.crash, self.variable)
         fault.add_note(text)
         if self.settings.crashed:
@@ -315,9 +324,10 @@ class Watcher:
     def variable(self) -> str:
         """What the script calls what it runs: its pipeline, or its only module."""
         roots = [root for root in self.names.roots if root.steps]
-        if len(roots) == 1 or any(root.is_component for root in roots):
-            return next((root.variable for root in roots if root.variable), "")
-        return ""
+        if len(roots) > 1 and not any(root.is_component for root in roots):
+            return ""
+        wanted = [self.crashed_in] if self.crash and self.crashed_in else [it.root for it in self.finds.found.values()] or roots
+        return next((root.variable for root in wanted if root.variable), "")
 
     # -- what a step shows
 
@@ -339,7 +349,7 @@ class Watcher:
                 if most > row.absmax and isfinite(most):
                     row.absmax = most
         if suspicious(values):
-            self.finds.look(thread, root, calls, values, self.calls)
+            self.finds.look(thread, root, calls, values, thread.number)
         elif whole:
             thread.tainted.discard(root.name)
         thread.tail = [(call.row, frame_of(call, values)) for call in calls[-BEFORE:] if call.row.leaf]

@@ -141,9 +141,9 @@ def llama() -> torch.nn.Module:
 
 def eager_llama() -> torch.nn.Module:
     """With a mask at the lowest number of its dtype in every layer."""
-    made: Any = llama()
+    made = llama()
     made.set_attn_implementation("eager")
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _generate(found: Any) -> Any:
@@ -194,7 +194,7 @@ def lora(target: Any) -> None:
     from peft import LoraConfig
 
     part = parts(target).get("unet") or parts(target)["transformer"]
-    part.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_v"]))  # type: ignore[operator]
+    part.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_v"]))
 
 
 def sliced(target: Any) -> None:

@@ -224,7 +224,7 @@ class Packed(Block):
 
     def __init__(self) -> None:
         super().__init__()
-        self.up, self.down = PackedLinear(self.up), PackedLinear(self.down)  # type: ignore[assignment]
+        self.up, self.down = PackedLinear(self.up), PackedLinear(self.down)
 
 
 class Pipe:

@@ -263,7 +263,7 @@ def with_other(value: Any, old: torch.Tensor, new: torch.Tensor) -> Any:
         return new if same else value
     if isinstance(value, Mapping):
         changed = {key: with_other(one, old, new) for key, one in value.items()}
-        return type(value)(**changed) if dataclasses.is_dataclass(value) else type(value)(changed)  # type: ignore[call-arg]
+        return type(value)(**changed) if dataclasses.is_dataclass(value) else type(value)(changed)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(with_other(one, old, new) for one in value))
     if isinstance(value, (list, tuple)):

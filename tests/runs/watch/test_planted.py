@@ -35,7 +35,7 @@ def draws(number: int, names: list[str]) -> Iterator[Plant]:
         yield Plant(name, chance.choice(dtypes), KINDS[number % len(KINDS)], 1000 * number + again)
 
 
-def grown(number: int, names: list[str]) -> tuple[Plant, Truth, tuple[Producer, ...]]:
+def grown(number: int, names: list[str], level: str = "module") -> tuple[Plant, Truth, tuple[Producer, ...]]:
     """The first of its draws that takes: what it is, the truth, and what the watch says."""
     for plant in draws(number, names):
         family = FAMILIES.get(plant.family) or families.of_class(plant.family)
@@ -43,14 +43,14 @@ def grown(number: int, names: list[str]) -> tuple[Plant, Truth, tuple[Producer, 
             subject, _, truth = planted.planted(plant, family)
         except NothingThere:
             continue
-        with watch(subject.target) as watched:
+        with watch(subject.target, level=level) as watched:
             planted.called(subject)
         return plant, truth, watched.run.producers
     raise AssertionError(f"nothing could be planted in {TRIES} draws of number {number}")
 
 
-def check(number: int, names: list[str]) -> None:
-    plant, truth, producers = grown(number, names)
+def check(number: int, names: list[str], level: str = "module") -> None:
+    plant, truth, producers = grown(number, names, level)
     bad = [producer for producer in producers if producer.kind in ("nan", "inf")]
     assert bad, f"{plant}: nothing named; it is {truth.modules[0]}"
     assert bad[0].module in truth.modules, f"{plant}"
@@ -61,6 +61,11 @@ def check(number: int, names: list[str]) -> None:
 @pytest.mark.parametrize("number", range(SAMPLE))
 def test_the_producer_named_is_the_one_planted(number: int) -> None:
     check(number, list(FAMILIES))
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_following_every_operator_names_the_same_module(number: int) -> None:
+    check(number, list(FAMILIES), "op")
 
 
 @pytest.mark.slow

@@ -471,6 +471,120 @@ def test_a_guard_calls_back_and_goes_on() -> None:
     assert [report.findings[0].name for report in reports] == ["numbers-not-finite"] * 2
 
 
+def test_a_guard_looks_at_its_target_alone_and_does_not_keep_it() -> None:
+    net, other = half_net(), overflowing(half_net())
+    gone = weakref.ref(net)
+    with dtypecheck.guard(net):
+        other(given())
+        del net
+        other(given())
+        gc.collect()
+        assert gone() is None
+
+
+def test_a_bad_call_in_one_thread_is_not_held_against_another() -> None:
+    good, bad, outcomes = half_net(), overflowing(half_net()), []
+    pipe = Pipe(unet=good)
+
+    def call(hot: bool) -> None:
+        for _ in range(20):
+            try:
+                pipe(torch.full((2, 8), float("inf")).half() if hot else given())
+                outcomes.append((hot, "fine"))
+            except FloatingPointError:
+                outcomes.append((hot, "raised"))
+
+    with dtypecheck.guard(pipe):
+        threads = [threading.Thread(target=call, args=(hot,)) for hot in (False, True, False)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert set(outcomes) == {(False, "fine"), (True, "raised")}
+    assert bad is not good
+
+
+def test_guards_may_stop_in_any_order_and_a_patch_of_the_users_stays() -> None:
+    call = nn.Module.__call__
+    first, second = dtypecheck.guard(half_net()), dtypecheck.guard(net := overflowing(half_net()))
+    first.stop()
+    with pytest.raises(FloatingPointError):
+        net(given())
+    second.stop()
+    assert nn.Module.__call__ is call
+    third = dtypecheck.guard(half_net())
+    ours = nn.Module.__call__
+
+    def theirs(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return ours(module, *args, **kwargs)
+
+    nn.Module.__call__ = theirs  # type: ignore[method-assign]
+    try:
+        third.stop()
+        assert nn.Module.__call__ is theirs
+        net(given())
+    finally:
+        nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
+def test_a_mode_of_the_users_own_ends_where_he_ends_it() -> None:
+    net = half_net()
+    with dtypecheck.watch():
+        with torch.device("meta"):
+            nn.Linear(2, 2)(torch.ones(1, 2))
+        assert torch.ones(1).device.type == "cpu"
+        net(given())
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_an_exception_that_was_caught_is_let_go_and_forgiven_when_the_component_runs_again() -> None:
+    class Held:
+        pass
+
+    def crashes(net: nn.Module) -> Any:
+        held = Held()
+        gone = weakref.ref(held)
+        with contextlib.suppress(RuntimeError):
+            net(torch.randn(2, 8))
+        return gone
+
+    net = half_net()
+    with dtypecheck.watch() as seen:
+        gone = crashes(net)
+        assert seen.run.verdict == "crashes"
+        net(given())
+        gc.collect()
+        assert gone() is None
+    assert seen.run.verdict == "runs"
+    assert "crashed before" in seen.run.limits[0]
+
+
+def test_modules_that_are_made_where_they_are_called_are_one_row() -> None:
+    class Inline(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.Softmax(-1)(x)
+
+    with dtypecheck.watch() as seen:
+        net = Inline()
+        for _ in range(10):
+            net(given())
+    assert [(row.module, row.calls) for row in seen.run.modules] == [("Softmax", 10), ("net", 10)]
+
+
+def test_minus_infinity_that_hides_scores_is_meant() -> None:
+    class Filter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.soft = nn.Linear(8, 8), nn.Softmax(-1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            scores = self.head(x)
+            scores = scores.masked_fill(scores < scores.median(-1, keepdim=True).values, float("-inf"))
+            return self.soft(scores), scores
+
+    assert watched(Filter().requires_grad_(False), given().float()).producers == ()
+
+
 def test_a_guard_refuses_what_is_no_reaction() -> None:
     with pytest.raises(ValueError, match="on_bad"):
         dtypecheck.guard(half_net(), on_bad="ignore")  # type: ignore[arg-type]
