@@ -71,7 +71,7 @@ class Finds:
                 thread.tainted.update([root.name] if fault.reaches else [])
                 continue
             row = fault.call.row if fault.call else None
-            key = (row, fault.kind, fault.call.operator if fault.call else "", number if self.apart else 0)
+            key = (row, fault.kind, number if self.apart else 0)
             with self._lock:
                 if key in self.found:
                     self.found[key].times += 1

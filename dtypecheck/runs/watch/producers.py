@@ -21,7 +21,10 @@ _LIMITS: Final = frozenset(_LARGEST.values())
 
 @dataclass(slots=True)
 class Fault:
-    """What one step shows of a producer. call: None for the code between components. first: the first call that was given it."""
+    """What one step shows of a producer. call: None for the code between components. first: the first call that was given it.
+
+    operator: the one in the producer's own code, where operators were followed.
+    """
 
     kind: str
     call: Call | None
@@ -33,6 +36,7 @@ class Fault:
     killer: Call | None = None
     first: Call | None = None
     reaches: bool = False
+    operator: str = ""
 
 
 def suspicious(values: list[Extremes]) -> bool:
@@ -45,8 +49,9 @@ def faults(calls: list[Call], values: list[Extremes]) -> Iterator[Fault]:
 
     calls: in the order they ended, the outermost last. values: the extremes by number.
     """
-    found = _first(calls, values)
+    found = _first([call for call in calls if not call.operator], values)
     if found is not None:
+        found.operator = _operator(found, calls, values)
         yield found
     for call in calls:
         if call.operator or not call.row.leaf:
@@ -90,6 +95,17 @@ def _first(calls: list[Call], values: list[Extremes]) -> Fault | None:
         if fault.killer is None and fault.first is bad and _good_out(bad, values):
             fault.killer = bad
     return fault
+
+
+def _operator(found: Fault, calls: list[Call], values: list[Extremes]) -> str:
+    """The first operator of the producer's own code that made what is not finite, where operators were followed."""
+    for call in calls:
+        if call.operator and found.call is not None and call.row is found.call.row:
+            gave = [values[n] for n in call.outs if n >= 0]
+            lost = any(isnan(low) or high == inf for low, high in gave)
+            if lost and all(n < 0 or finite(values[n], True) for n in call.ins):
+                return call.operator
+    return ""
 
 
 def _above(call: Call) -> Iterator[Call]:

@@ -74,7 +74,7 @@ def _producer(found: Found, watcher: Watcher) -> Producer:
         weights=found.weights,
         times=found.times,
         reaches=found.root.name if fault.reaches else "",
-        operator=fault.call.operator if fault.call else "",
+        operator=fault.operator,
         before_module=names.path(fault.first.row) if fault.first else "",
         autocast=found.autocast,
         replay=found.replay,
