@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import rehearse, scan
     from .explaining import explain
     from .report import Report
-    from .watching import watch
+    from .watching import guard, watch
 
-__all__ = ["Report", "__version__", "explain", "rehearse", "scan", "watch"]
+__all__ = ["Report", "__version__", "explain", "guard", "rehearse", "scan", "watch"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """What `__all__` names, imported when they are first used, so that `dtypecheck --version` stays instant."""
+    if name in __all__ and "IPython" in sys.modules:
+        _show_in(sys.modules["IPython"].get_ipython())
     if name in ("scan", "rehearse"):
         from . import api
 
@@ -33,3 +36,11 @@ def __getattr__(name: str) -> Any:
 
         return Report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _show_in(shell: Any) -> None:
+    """In a notebook reports show themselves as HTML; nothing is done where there is no shell."""
+    if shell is not None:
+        from .notebook import show_reports
+
+        show_reports(shell)

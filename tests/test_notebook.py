@@ -93,6 +93,14 @@ def test_a_report_is_a_page_in_a_notebook_and_the_terminal_s_text_in_a_console(s
     assert "<" not in data["text/plain"].replace("<script>", "")
 
 
+def test_a_report_shows_itself_as_soon_as_the_package_is_used(shell: InteractiveShell) -> None:
+    assert shell.display_formatter
+    pages = shell.display_formatter.formatters["text/html"]
+    pages.pop(Report, None)
+    shell.run_cell("import dtypecheck\ndtypecheck.scan")
+    assert pages.lookup_by_type(Report)
+
+
 # %%watch
 
 

@@ -58,6 +58,24 @@ def test_a_finding_makes_the_exit_code_unless_it_may_not(tmp_path: Path) -> None
     assert watch(tmp_path, NET + HOT + RUNS, before=("--fail-on", "never")).returncode == 0
 
 
+def test_a_script_may_change_its_folder_and_a_full_disk_does_not_stop_it(tmp_path: Path) -> None:
+    done = watch(tmp_path, NET + RUNS + "import os\nos.chdir('/')\nprint('end')\n", before=("-o", "run.json"))
+    assert done.returncode == 0
+    assert (tmp_path / "run.json").is_file()
+    if Path("/dev/full").exists():
+        done = watch(tmp_path, NET + HOT + RUNS + "print('end')\n", before=("-o", "/dev/full"))
+        assert done.stdout == "end\n"
+        assert "dtypecheck: /dev/full could not be written: No space left on device" in done.stderr
+        assert "DT307" in done.stderr
+
+
+def test_threads_that_outlive_the_script_are_waited_for(tmp_path: Path) -> None:
+    code = NET + "import threading, time\ndef late():\n    time.sleep(1)\n    " + RUNS + "threading.Thread(target=late).start()\n"
+    done = watch(tmp_path, code)
+    assert done.returncode == 0, done.stderr
+    assert "1 step" in done.stderr
+
+
 def test_ctrl_c_ends_the_script_and_writes_the_report(tmp_path: Path) -> None:
     (tmp_path / "s.py").write_text(NET + RUNS + "print('ready', flush=True)\nimport time\ntime.sleep(60)\n", "utf-8")
     command = [sys.executable, "-m", "dtypecheck", "watch", "-o", "run.json", "s.py"]
