@@ -51,7 +51,7 @@ class Root:
 class Row:
     """One module. below: its path from its root on, "" for the root itself. ways: calls by (dtype in, dtype out, autocast).
 
-    torchs: its class is PyTorch's own.
+    torchs: its class is PyTorch's own, installed: or another library's.
     parameters: the names of what `forward` takes. absmax: the largest magnitude of any output that was finite, -1 for none.
     leaf: it has no module in it. own: it has parameters of its own.
     """
@@ -63,6 +63,7 @@ class Row:
     leaf: bool
     own: bool
     torchs: bool
+    installed: bool
     parameters: tuple[str, ...]
     ways: dict[tuple[Any, ...], int] = field(default_factory=dict)
     absmax: float = -1.0
@@ -147,6 +148,7 @@ class Names:
             not module._modules,
             bool(module._parameters),
             type(module).__module__.startswith("torch.nn."),
+            any(part in str(getattr(sys.modules.get(type(module).__module__), "__file__", "")) for part in INSTALLED),
             self._signature(module),
         )
 

@@ -132,9 +132,9 @@ def _good_out(call: Call, values: list[Extremes]) -> bool:
 
 
 def _hides(call: Call, extremes: Extremes) -> bool:
-    """-inf alone, beside finite numbers, is meant to be there (masked scores, filtered logits), but for PyTorch's own layers."""
+    """-inf alone, beside finite numbers, is meant to be there (masked scores, filtered logits), but for a library's layer."""
     low, high = extremes
-    return low == -inf and high < inf and not (call.row.leaf and call.row.own and call.row.torchs)
+    return low == -inf and high < inf and not (call.row.leaf and call.row.own and call.row.installed)
 
 
 def _kind(numbers: list[int], call: Call, values: list[Extremes]) -> str:
