@@ -117,4 +117,5 @@ def departed(run: Run) -> tuple[str, ...]:
         f"{it.component} in {it.dtype.short} departs from fp32 by {100 * it.error:.2g} %"
         + (f", first in {it.module} ({100 * it.module_error:.2g} %)" if it.module else "")
         for it in run.departures
+        if not any(producer.kind in ("nan", "inf") for producer in run.producers)
     )

@@ -12,6 +12,10 @@ from types import ModuleType
 from typing import Any, Final
 
 _ABSENT: Final = object()
+_OURS: Final = "_dtypecheck_change"
+"""What marks a function that we have put in place of another."""
+_GONE: Final = "_dtypecheck_gone"
+"""On one that was taken back while another was around it: what stood before it."""
 
 
 class Changes:
@@ -30,8 +34,10 @@ class Changes:
     def change(self, place: Any, name: str, value: object) -> None:
         """`place.name` is `value` from now on. What a class inherits is changed for it alone."""
         before = vars(place).get(name, _ABSENT)
+        with contextlib.suppress(AttributeError, TypeError):
+            vars(value)[_OURS] = True
         setattr(place, name, value)
-        self._undo.callback(_back, place, name, before)
+        self._undo.callback(_back, place, name, before, value)
 
     def once(self, place: Any, name: str, make: Callable[[Any], object]) -> None:
         """`place.name` becomes what `make` makes of it; a second time changes nothing."""
@@ -53,7 +59,14 @@ class Changes:
             self.change(place, name, make(found))
 
 
-def _back(place: Any, name: str, before: object) -> None:
+def _back(place: Any, name: str, before: object, value: object) -> None:
+    """As it was before. Where another of ours was put around it since, that one will go back to what was before this one."""
+    now = vars(place).get(name, _ABSENT)
+    if now is not value and getattr(now, _OURS, False) and getattr(value, _OURS, False):
+        vars(value)[_GONE] = before
+        return
+    while hasattr(before, _GONE):
+        before = getattr(before, _GONE)
     if before is _ABSENT:
         with contextlib.suppress(AttributeError):
             delattr(place, name)

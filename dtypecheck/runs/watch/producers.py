@@ -49,6 +49,9 @@ def faults(calls: list[Call], values: list[Extremes]) -> Iterator[Fault]:
 
     calls: in the order they ended, the outermost last. values: the extremes by number.
     """
+    if any(isnan(values[n][0]) or values[n][1] == inf for call in calls for n in call.outs if n >= 0):
+        for call in calls:  # something broke in this step: no layer's -inf is taken as meant
+            call.strict = True
     found = _first([call for call in calls if not call.operator], values)
     if found is not None:
         found.operator = _operator(found, calls, values)
@@ -134,7 +137,8 @@ def _good_out(call: Call, values: list[Extremes]) -> bool:
 def _hides(call: Call, extremes: Extremes) -> bool:
     """-inf alone, beside finite numbers, is meant to be there (masked scores, filtered logits), but for a library's layer."""
     low, high = extremes
-    return low == -inf and high < inf and not (call.row.leaf and call.row.own and call.row.installed)
+    layer = call.row.leaf and call.row.own and (call.row.installed or call.strict)
+    return low == -inf and isfinite(high) and not layer
 
 
 def _kind(numbers: list[int], call: Call, values: list[Extremes]) -> str:

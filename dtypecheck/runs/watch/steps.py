@@ -19,16 +19,17 @@ class Call:
     """One call of a module, or of an operator. ins, outs: numbers of extremes; masks: those of them that are masks by name.
 
     operator: its name, "" for a module's call. inputs, outputs: dtypes, in the order of ins and outs. step: the number of the
-    outermost call.
+    outermost call. strict: -inf that its layer gives is not taken as meant.
     """
 
-    __slots__ = ("above", "inputs", "ins", "masks", "operator", "outputs", "outs", "row", "step")
+    __slots__ = ("above", "inputs", "ins", "masks", "operator", "outputs", "outs", "row", "step", "strict")
 
     def __init__(self, row: Row, above: Call | None, operator: str = "") -> None:
         self.row = row
         self.above = above
         self.operator = operator
         self.step = 0
+        self.strict = False
         self.ins: list[int] = []
         self.outs: list[int] = []
         self.masks: set[int] = set()

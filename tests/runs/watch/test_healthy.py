@@ -142,8 +142,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+torch.manual_seed(0)
 model = LlamaForCausalLM(LlamaConfig(vocab_size=50, **sizes)).to(torch.bfloat16).eval()
-out = model.generate(torch.arange(3, 9)[None], max_new_tokens=4, do_sample=False)
+out = model.generate(torch.arange(3, 9)[None], min_new_tokens=4, max_new_tokens=4, do_sample=False)
 print("made", out.shape[1])
 """
 

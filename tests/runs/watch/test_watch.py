@@ -506,12 +506,14 @@ def test_a_bad_call_in_one_thread_is_not_held_against_another() -> None:
 
 def test_guards_may_stop_in_any_order_and_a_patch_of_the_users_stays() -> None:
     call = nn.Module.__call__
+    own = {name: vars(nn.Module)[name] for name in ("to", "half", "__init__")}
     first, second = dtypecheck.guard(half_net()), dtypecheck.guard(net := overflowing(half_net()))
     first.stop()
     with pytest.raises(FloatingPointError):
         net(given())
     second.stop()
     assert nn.Module.__call__ is call
+    assert {name: vars(nn.Module)[name] for name in own} == own
     third = dtypecheck.guard(half_net())
     ours = nn.Module.__call__
 
