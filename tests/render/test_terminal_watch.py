@@ -159,7 +159,7 @@ def test_with_v_components_departures_pictures_and_the_least_room_are_shown(told
     lines = told(f"{HEALTHY}{rows}\ndeparture: unet F16 0.0016\npicture: ok 1 of 1 at save | file out.png", verbosity=1)
     assert lines[0] == "serve.py   watched on cuda"
     assert "   unet UNet2DConditionModel in fp16, 50 steps" in lines
-    assert "   unet in fp16 departs from fp32 by 0.16 %" in lines
+    assert "dtypecheck: unet in fp16 departs from fp32 by 0.16 %" in lines
     assert "   image 1 of 1 (out.png): ok" in lines
     at = next(i for i, line in enumerate(lines) if line.startswith("   least headroom"))
     assert lines[at + 1].split() == ["pipe.text_encoder.mask", "Mask", "65,504", "of", "65,504", "0.0", "1"]

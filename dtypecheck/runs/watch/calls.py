@@ -69,7 +69,7 @@ class Calls:
 
         @wraps(real)
         def called(pipe: Any, *args: Any, **kwargs: Any) -> Any:
-            if thread.off or thread.depth:
+            if thread.off or thread.depth or not watcher.hooks.on:
                 return real(pipe, *args, **kwargs)
             thread.depth += 1
             watcher.opens(pipe, variable_of(pipe, sys._getframe(1)))
