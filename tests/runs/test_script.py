@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -542,17 +543,24 @@ def test_a_language_model_generates_and_streams(cases: Path, rehearsed: Rehearse
     )
 
 
-def test_a_fault_in_a_thread_ends_the_script_that_waits_for_it(cases: Path, rehearsed: Rehearsed) -> None:
+@pytest.mark.parametrize("ignored", [False, True], ids=["", "where-SIGINT-is-ignored"])
+def test_a_fault_in_a_thread_ends_the_script_that_waits_for_it(rehearsed: Rehearsed, ignored: bool) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
     text = """
-        import queue, threading
+        import queue, threading, time
         waiting = queue.Queue()
         def work():
+            time.sleep(0.3)
             raise ValueError("nothing to say")
         threading.Thread(target=work).start()
         waiting.get()
         """
-    run = rehearsed(text)
-    assert (run.verdict, run.reason) == ("unknown", "ValueError: nothing to say (serve.py:4)")
+    try:
+        run = rehearsed(text)
+        assert signal.getsignal(signal.SIGINT) is (signal.SIG_IGN if ignored else signal.default_int_handler)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (run.verdict, run.reason) == ("unknown", "ValueError: nothing to say (serve.py:5)")
 
 
 def test_a_single_file_takes_its_configs_from_the_model_it_was_made_of(

@@ -39,6 +39,10 @@ class Changes:
         setattr(place, name, value)
         self._undo.callback(_back, place, name, before, value)
 
+    def later(self, act: Callable[[], object]) -> None:
+        """Done when all is taken back."""
+        self._undo.callback(act)
+
     def once(self, place: Any, name: str, make: Callable[[Any], object]) -> None:
         """`place.name` becomes what `make` makes of it; a second time changes nothing."""
         if name not in vars(place) or (id(place), name) in self._done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -19,6 +20,11 @@ _POOL: Final = pool.__file__
 def follow(session: Session) -> None:
     """From now on. Threads that a library starts for itself are left alone, but for those of a pool, asyncio's among them."""
     session.changes.wrap(threading.Thread, "start", lambda start: _starting(session, start))
+    if threading.current_thread() is threading.main_thread() and not callable(before := signal.getsignal(signal.SIGINT)):
+        # a shell ignores SIGINT for what it runs in the background; a main thread that waits could then not be woken
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if before is not None:
+            session.changes.later(lambda: signal.signal(signal.SIGINT, before))
 
 
 def _starting(session: Session, start: Callable[..., None]) -> Callable[..., None]:
@@ -43,6 +49,15 @@ def _in_world(session: Session, run: Callable[[], None]) -> Callable[[], None]:
                 run()
             except Exception as fault:  # noqa: BLE001 - the script's own code raises anything
                 session.thread_fault = fault
-                _thread.interrupt_main()
+                _wake_main()
 
     return followed
+
+
+def _wake_main() -> None:
+    """Interrupt the main thread, also out of a lock or a queue: a signal that is only simulated does not end such waiting."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill") and callable(signal.getsignal(signal.SIGINT)):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
