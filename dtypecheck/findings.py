@@ -1,10 +1,12 @@
-"""A place, an edit, a fix and a finding: all that a rule can say."""
+"""A place, a fix and a finding: all that a rule can say."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+from .edits import Edit
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
@@ -24,35 +26,6 @@ class Where:
     def __str__(self) -> str:
         line = f":{self.line}" if self.line else ""
         return f"{self.path}{line}" + (f" {self.at}" if self.at and not self.line else "")
-
-
-@dataclass(frozen=True, slots=True)
-class SetKey:
-    """Edit: put `value` (JSON text) at `pointer` of a JSON file; a key that is not there is added."""
-
-    path: str
-    pointer: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cast:
-    """Edit: store the tensors whose key matches `pattern` (a regular expression) as `dtype` (a safetensors name)."""
-
-    path: str
-    pattern: str
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """Edit: give a file another name in the same folder."""
-
-    path: str
-    name: str
-
-
-Edit = SetKey | Cast | Rename
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dtypecheck import checks
-from dtypecheck.findings import Edit, Rename, SetKey
+from dtypecheck.edits import Edit, Rename, SetKey
 from dtypecheck.rule import Rule, page, rules
 from dtypecheck.testing import findings
 

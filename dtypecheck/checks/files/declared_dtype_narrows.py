@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dtypes import F16, F32, F64, can_hold
-from ...findings import Finding, Fix, SetKey
+from ...edits import SetKey
+from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects import Component

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dtypes import BF16, F16, F32, DType
-from ...findings import Finding, Fix, SetKey, Severity
+from ...edits import SetKey
+from ...findings import Finding, Fix, Severity
 from ...knowledge import Knowledge, Row
 from ...rule import Rule
 from ...subjects import Component

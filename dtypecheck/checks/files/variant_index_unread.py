@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix, Rename
+from ...edits import Rename
+from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects import Component
