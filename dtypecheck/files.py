@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 SKIPPED_FOLDERS: Final = frozenset({".git", ".cache", ".dtypecheck", "__pycache__", ".venv", "node_modules"})
-"""Folders that hold no model: version control, caches, environments, and our own undo data."""
+"""Folders that hold no model: version control, caches, environments, and our own data."""
+SUFFIX_OF_UNDO: Final = ".dtypecheck-undo"
+SUFFIX_OF_PART: Final = ".dtypecheck-part"
+"""How the folders end that hold what a fix replaced, and what is being written: no model either."""
 
 _Inode = tuple[int, int]
 
@@ -85,7 +88,8 @@ class Directory:
             name = prefix + item.name
             try:
                 if item.is_dir():
-                    if item.name not in SKIPPED_FOLDERS and not (hub_cache and item.name in ("blobs", "refs")):
+                    ours = item.name[0] == "." and item.name.endswith((SUFFIX_OF_UNDO, SUFFIX_OF_PART))
+                    if item.name not in SKIPPED_FOLDERS and not ours and not (hub_cache and item.name in ("blobs", "refs")):
                         yield from self._walk(Path(item.path), name + "/", above | {here}, linked or item.is_symlink(), visits)
                 elif item.is_file():
                     found = item.stat()

@@ -21,6 +21,7 @@ BROKEN_JSON: Final = "broken-json"
 WANTS_CODE: Final = "pickle-wants-code"
 PATH_ESCAPE: Final = "path-escape"
 WEIGHTS_MISSING: Final = "weights-missing"
+INTERRUPTED_FIX: Final = "interrupted-fix"
 
 HEADER_LIMIT: Final = 100_000_000
 """Bytes of a safetensors header at most, as the format says."""
