@@ -1,0 +1,87 @@
+"""One finding with all that a remedy for it may look at, and the steps that a remedy makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...dtypes import DType
+from ...edits import Edit
+from ...files import Files
+from ...findings import Finding
+from ...fixplan import Refused, Step
+from ...knowledge import Knowledge
+from ...subjects import Component, Pipeline
+from ..outcome import outcome
+from ..refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked of a fix. select: codes, none for all. strategies: the words of --strategy, none for any.
+
+    to: convert to this dtype instead of answering findings; components: only these; variant: as a variant of this name, beside.
+    shard: bytes of a shard at most. clamp: cut what is too large instead of refusing it. swap: the VAE to put in, a folder or
+    the name of a row in rules/swaps.toml. values: read the numbers too, "quick" or "full".
+    """
+
+    select: frozenset[str] = frozenset()
+    strategies: tuple[str, ...] = ()
+    to: DType | None = None
+    components: tuple[str, ...] = ()
+    variant: str | None = None
+    shard: int | None = None
+    clamp: bool = False
+    swap: str | None = None
+    values: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A finding, the pipeline and component that it is about, and where the files are."""
+
+    finding: Finding
+    pipeline: Pipeline | None
+    component: Component | None
+    files: Files
+    known: Knowledge
+    wish: Wish = field(default_factory=Wish)
+
+    def step(self, place: str, change: str, edits: Iterable[Edit], strategy: str, lossless: bool = True, costs: str = "") -> Step:
+        """A step that answers this finding. errors: Refusal where its edits do not fit the files."""
+        return step(self.files, place, change, edits, strategy, lossless, costs, (self.finding.code,))
+
+
+Remedy = Callable[[Case], Iterator[Step | Refused]]
+
+
+def step(
+    files: Files,
+    place: str,
+    change: str,
+    edits: Iterable[Edit],
+    strategy: str,
+    lossless: bool = True,
+    costs: str = "",
+    codes: tuple[str, ...] = (),
+) -> Step:
+    """A step with the bytes of the files that it writes or takes away, before and after. errors: Refusal as for `outcome`."""
+    made = tuple(edits)
+    after = outcome(files, made)
+    changed = after.contents.keys() | after.gone
+    before = sum(entry.size for entry in files.entries() if entry.name in changed and entry.size > 0)
+    return Step(place, change, made, lossless, before, sum(c.size for c in after.contents.values()), costs, codes, strategy)
+
+
+def refused(case: Case, why: str, *offers: str) -> Refused:
+    """What is not done about the finding of a case, and why."""
+    return Refused(case.finding.where.path, why, (case.finding.code,), offers)
+
+
+def folder_of(path: str) -> Path:
+    """The folder that a relative path stands in."""
+    return Path(path).parent
+
+
+__all__ = ["Case", "Refusal", "Remedy", "Wish", "folder_of", "refused", "step"]
