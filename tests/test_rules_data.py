@@ -69,7 +69,7 @@ KEYS = {
         ),
     },
     "devices": {"aliases", "kind", "sm", *DTYPES, "why", "source"},
-    "swaps": {"class", "replaces", "repo", "code", "quality", "F16", "BF16", "why", "source"},
+    "swaps": {"class", "replaces", "pipelines", "repo", "code", "quality", "F16", "BF16", "why", "source"},
     "remedies": {"app", "set", "also", "why", "source"},
     "recipes": {"dtypes", "how", "none", "why", "source"},
     "checkpoints": {"name", "class", "prefix", "space", "stored", "F16", "BF16", "why", "source"},

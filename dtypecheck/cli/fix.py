@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..fixplan import Mending
+from ..fixplan import FixPlan, Mending
 from ..policy import plan_code
 from ..request import WrongUse
 from .options import common, settings_of
@@ -104,8 +104,7 @@ def _fix(target: Path, settings: Any, options: dict[str, Any]) -> None:
         _end(target, settings, options)
     with Bar("looking", options["quiet"]) as told:
         report = plan_fix(target, ask, told, hashed=to_file)
-    mending = report.fix
-    assert mending is not None
+    mending = report.fix or Mending(FixPlan(report.label))
     if to_file:
         replace_file(options["output"], text_of(mending.plan))
         report = replace(report, fix=replace(mending, command=shlex.join(["dtypecheck", "fix", options["output"].as_posix()])))

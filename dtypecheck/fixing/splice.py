@@ -67,9 +67,7 @@ def _span(text: str, at: int = 0) -> tuple[int, int]:
         members = _members(text, begin)
         return begin, _skip(text, members[-1].end if members else begin + 1) + 1
     if text[begin] == '"':
-        match = _TEXT.match(text, begin)
-        assert match, "the parser found a text here"
-        return begin, match.end()
+        return begin, _end_of_text(text, begin)
     end = begin
     while end < len(text) and text[end] not in ",]} \t\r\n":
         end += 1
@@ -88,14 +86,18 @@ def _members(text: str, begin: int) -> list[_Member]:
             at = _skip(text, at + 1)
         key = str(len(found))
         if named:
-            match = _TEXT.match(text, at)
-            assert match, "the parser found a key here"
-            key = json.loads(match.group(), strict=False)
-            at = _skip(text, match.end()) + 1
+            end = _end_of_text(text, at)
+            key = json.loads(text[at:end], strict=False)
+            at = _skip(text, end) + 1
         member = _Member(key, *_span(text, at))
         found.append(member)
         at = _skip(text, member.end)
     return found
+
+
+def _end_of_text(text: str, at: int) -> int:
+    match = _TEXT.match(text, at)
+    return match.end() if match else len(text)
 
 
 def _skip(text: str, at: int) -> int:

@@ -16,9 +16,10 @@ from ...subjects import Pipeline, Request
 from ..convert import Wish as Conversion
 from ..convert import conversions
 from ..refusal import Refusal
+from ..worse import answered, helped
 from .case import Case, Wish
 from .declared import as_declared
-from .judged import Judge, answered, helped
+from .judged import Judge
 from .remedies import REMEDIES, STRATEGIES
 
 __all__ = ["REMEDIES", "STRATEGIES", "Proposal", "Wish", "propose"]
@@ -46,14 +47,7 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
     refused: list[Refused] = []
     if wish.to is not None or wish.swap:
         for pipeline in pipelines.values():
-            for made in _asked_for(pipeline, files, wish, known):
-                other = as_declared(made, pipeline) if isinstance(made, Step) else None
-                left: list[Refused] = []
-                _take(made, None, judge, steps, left)
-                if left and other:
-                    left = []
-                    _take(other, None, judge, steps, left)
-                refused += left
+            _wished(list(_asked_for(pipeline, files, wish, known)), pipeline, judge, steps, refused)
     else:
         for finding in _selected(before, wish):
             if told:
@@ -64,6 +58,24 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
                 _answer(finding, pipelines, judge, wish, steps, refused)
     plan = FixPlan(files.label, tuple(steps), refused=tuple(dict.fromkeys(refused)))
     return Proposal(plan, before, judge.after(plan.edits) if steps else before)
+
+
+def _wished(made: list[Step | Refused], pipeline: Pipeline, judge: Judge, steps: list[Step], refused: list[Refused]) -> None:
+    """Add the steps of a wish: all of them if nothing is worse after all, else one after the other as far as they go."""
+    refused += [item for item in made if isinstance(item, Refused)]
+    whole = [item for item in made if isinstance(item, Step)]
+    kept = [as_declared(item, pipeline) or item for item in whole]
+    for together in (whole, kept):
+        if whole and judge.holds(_edits((*steps, *together))):
+            steps += together
+            return
+    for item, other in zip(whole, kept, strict=True):
+        left: list[Refused] = []
+        _take(item, None, judge, steps, left)
+        if left and other is not item:
+            left = []
+            _take(other, None, judge, steps, left)
+        refused += left
 
 
 def _asked_for(pipeline: Pipeline, files: Files, wish: Wish, known: Knowledge) -> Iterator[Step | Refused]:

@@ -1,0 +1,111 @@
+"""The swap of an autoencoder as one step of a plan, or every reason against it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...dtypes import parse
+from ...edits import Bring, Edit, Remove, SetKey
+from ...files import Directory, Files
+from ...fixplan import Refused, Step
+from ...knowledge import Knowledge
+from ...loading import plan
+from ...read.layout import Reader
+from ...subjects import Component, Pipeline, WeightSet
+from ..refusal import Refusal
+from .fits import differences
+from .given import CONFIG, Given, given
+
+STRATEGY = "swap-vae"
+_STEM = "diffusion_pytorch_model"
+
+
+def swap(pipeline: Pipeline, vae: Component, origin: str | Path, files: Files, known: Knowledge) -> Step | Refused:
+    """Another autoencoder in the place of `vae`, a component of the planned pipeline, as edits; or why not.
+
+    origin: a folder, the name of a row of rules/swaps.toml or its repository, "" for the known one that fits. One of preview
+    quality, or of another class, comes only to who names it. Every set of old weights goes, those of variants too; a variant
+    stays one where the new weights come in its dtype.
+    """
+    try:
+        found = given(origin, vae, known)
+        new = _component(found, known)
+        chosen = new.loads().chosen
+        if chosen is None or new.config is None:
+            raise Refusal(f"{found.label}: {new.loads().failure or 'there is no config.json'}")
+        if chosen.format != "safetensors" or chosen.index:
+            raise Refusal(f"{found.label}: its weights are no single safetensors file; fix that folder first (--to fp32)")
+    except Refusal as refusal:
+        return Refused(vae.path, str(refusal), (), refusal.offers)
+    against = tuple(differences(pipeline, vae, new, found.row, chosen, known))
+    if against:
+        return Refused(vae.path, f"{found.label} does not fit: {'; '.join(against)}")
+    edits = tuple(_edits(pipeline, vae, new, found, chosen, files))
+    brought = {edit.path: Path(edit.origin).stat().st_size for edit in edits if isinstance(edit, Bring)}
+    gone = {edit.path for edit in edits if isinstance(edit, Remove)} | brought.keys()
+    sizes = {entry.name: entry.size for entry in files.entries()}
+    return Step(
+        place=vae.path,
+        change=f"{vae.described} -> {found.label}" + (f" ({new.klass})" if new.klass != vae.klass else ""),
+        edits=edits,
+        lossless=False,
+        before=sum(sizes.get(path, 0) for path in gone),
+        after=sum(brought.values()),
+        costs=_costs(vae, new, found, edits),
+        strategy=STRATEGY,
+    )
+
+
+def _component(found: Given, known: Knowledge) -> Component:
+    """The only component of the folder, with its load plan. errors: Refusal."""
+    readings = [reading for reading in Reader(Directory(found.folder, found.label), known).readings() if reading.pipeline]
+    lone = [reading.pipeline for reading in readings if reading.pipeline and reading.pipeline.path == "."]
+    if len(lone) != 1 or lone[0].kind != "component":
+        raise Refusal(f"{found.label}: no folder of one diffusers model, with its config.json and weights")
+    return plan(lone[0], lone[0].request, known).components[0]
+
+
+def _edits(pipeline: Pipeline, vae: Component, new: Component, found: Given, chosen: WeightSet, files: Files) -> Iterator[Edit]:
+    here = vae.path + "/" if vae.path not in ("", ".") else ""
+    weights = {f"{here}{_STEM}.safetensors": chosen}
+    for old in vae.sets:
+        if old.variant and (fitting := _variant(old.variant, new, chosen)):
+            weights[f"{here}{_STEM}.{old.variant}.safetensors"] = fitting
+    kept = {*weights, here + CONFIG}
+    old_files = {file.path for old in vae.sets for file in old.files} | {old.index for old in vae.sets if old.index}
+    present = {entry.name for entry in files.entries()}
+    yield from (Remove(path) for path in sorted((old_files & present) - kept))
+    for path, source in sorted(weights.items()):
+        yield _bring(path, found.folder / source.files[0].path)
+    yield _bring(here + CONFIG, found.folder / CONFIG)
+    if new.klass != vae.klass and pipeline.config is not None and vae.name:
+        yield SetKey(pipeline.config.path, f"/{vae.name}", json.dumps(["diffusers", new.klass]))
+
+
+def _variant(name: str, new: Component, chosen: WeightSet) -> WeightSet | None:
+    """The weights that can be called by a variant's name: those so called, else the chosen ones in its dtype."""
+    named = (own for own in new.sets if own.variant == name and not own.index and own.format == "safetensors" and own.files)
+    if own := next(named, None):
+        return own
+    dtype = parse(name)
+    return chosen if dtype is not None and chosen.main is dtype else None
+
+
+def _bring(path: str, origin: Path) -> Bring:
+    origin = origin.resolve()
+    with origin.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Bring(path, str(origin), digest)
+
+
+def _costs(vae: Component, new: Component, found: Given, edits: tuple[Edit, ...]) -> str:
+    said = [str(found.row["why"]).rstrip(".") if "why" in found.row else "pictures will differ: these are other weights"]
+    if found.row.get("quality") == "preview" or new.klass != vae.klass:
+        said.append("preview quality")
+    brought = {edit.path for edit in edits if isinstance(edit, Bring)}
+    lost = [old.variant for old in vae.sets if old.variant and not any(f".{old.variant}." in path for path in brought)]
+    said += [f"without the variant {name}: these weights do not come in its dtype" for name in dict.fromkeys(lost)]
+    return "; ".join(said)
