@@ -6,7 +6,8 @@ only a shape is walked, and that has at most 64 lengths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ..dtypes import F4, DType
@@ -42,17 +43,17 @@ def persistent(saved: object) -> object:
     match saved:
         case ("storage", StorageType() as kind, str() | int() as key, _, int() as count):
             return _storage(kind, key, count)
-        case ("storage", StorageType() as kind, str() | int() as key, _, int() as count, _):
-            return _storage(kind, key, count)
+        case ("storage", StorageType() as kind, str() | int() as key, _, int() as count, view):
+            return _storage(kind, key, count, view is not None)
         case ("module", Global() as klass, *_):
             return klass
     return None
 
 
-def _storage(kind: StorageType, key: str | int, count: int) -> Storage | None:
+def _storage(kind: StorageType, key: str | int, count: int, part: bool = False) -> Storage | None:
     if not 0 <= count <= MOST_ELEMENTS:
         return None
-    return Storage(kind, str(key), kind.dtype.nbytes(count) if kind.dtype else count)
+    return Storage(kind, str(key), kind.dtype.nbytes(count) if kind.dtype else count, part)
 
 
 def _shape(size: object) -> tuple[int, ...] | str:
@@ -86,9 +87,10 @@ def _tensor(dtype: object, size: object, storage: Storage | None = None, offset:
         name = dtype.name if isinstance(dtype, Global) else "none"
         return Found(shape=shape, fault=f"its dtype is unknown here, {shown(name)}", understood=False)
     fault = _beyond(dtype, shape, storage, offset, stride) if storage else ""
-    if dtype is F4 and shape:
-        shape = (*shape[:-1], shape[-1] * 2)
-    return Found(dtype, shape, storage, fault)
+    logical = (*shape[:-1], shape[-1] * 2) if dtype is F4 and shape else shape
+    if fault or not storage or not isinstance(offset, int) or not isinstance(stride, (tuple, list)) or dtype is F4:
+        return Found(dtype, logical, storage, fault)
+    return Found(dtype, logical, storage, fault, offset=offset, stride=tuple(stride))
 
 
 def _beyond(dtype: DType, shape: tuple[int, ...], storage: Storage, offset: object, stride: object) -> str:
@@ -108,15 +110,26 @@ def _beyond(dtype: DType, shape: tuple[int, ...], storage: Storage, offset: obje
 def _strided(arguments: Arguments) -> Found:
     match arguments:
         case (Storage() as storage, offset, size, stride, *_):
-            return _tensor(storage.kind.dtype, size, storage, offset, stride)
+            return _read_as(_tensor(storage.kind.dtype, size, storage, offset, stride), arguments[6:7])
     return Found(fault="it is built from no storage")
 
 
 def _strided_typed(arguments: Arguments) -> Found:
     match arguments:
         case (Storage() as storage, offset, size, stride, _, _, dtype, *_):
-            return _tensor(dtype, size, storage, offset, stride)
+            return _read_as(_tensor(dtype, size, storage, offset, stride), arguments[7:8])
     return Found(fault="it is built from no storage")
+
+
+def _read_as(tensor: Found, marks: Sequence[object]) -> Found:
+    """The tensor; its numbers are not plainly there where marks say that they are to be negated or conjugated when read."""
+    plain = not marks or marks[0] is None or (isinstance(marks[0], Table) and not marks[0].pairs)
+    return tensor if plain else replace(tensor, offset=None)
+
+
+def _scaled(arguments: Arguments) -> Found:
+    """A quantised tensor: its numbers are those of the storage times a scale."""
+    return replace(_strided(arguments), offset=None)
 
 
 def _same(arguments: Arguments) -> object:
@@ -176,7 +189,7 @@ def _size(arguments: Arguments) -> object:
 _CALLS: Final[Mapping[str, Callable[[Arguments], object]]] = {
     "torch._utils._rebuild_tensor": _strided,
     "torch._utils._rebuild_tensor_v2": _strided,
-    "torch._utils._rebuild_qtensor": _strided,
+    "torch._utils._rebuild_qtensor": _scaled,
     "torch._utils._rebuild_tensor_v3": _strided_typed,
     "torch._utils._rebuild_parameter": _same,
     "torch._utils._rebuild_parameter_with_state": _same,

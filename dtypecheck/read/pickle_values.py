@@ -24,11 +24,15 @@ class StorageType:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Storage:
-    """Where a tensor's numbers lie. key: the storage's name in the file; nbytes: as the stream claims."""
+    """Where a tensor's numbers lie. key: the storage's name in the file; nbytes: as the stream claims.
+
+    part: True for a piece of another storage, as torch wrote them before 0.4.
+    """
 
     kind: StorageType
     key: str
     nbytes: int
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +40,7 @@ class Found:
     """A tensor. fault: what is wrong with it, "" for nothing; dtype and shape are None where they cannot be told.
 
     understood: False where the fault may be ours: a dtype or a way of building that is not known here.
+    offset, stride: where its numbers lie in the storage, in elements; offset is None where they are not plainly there.
     """
 
     dtype: DType | None = None
@@ -43,6 +48,8 @@ class Found:
     storage: Storage | None = None
     fault: str = ""
     understood: bool = True
+    offset: int | None = None
+    stride: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Final
 from ..files import Entry, Files
 from .opcodes import Loaded, load
 from .pickle_machine import Stopped
+from .pickle_values import Table
 from .shown import shown
 from .torch_zip import PICKLE
 
@@ -23,12 +24,16 @@ _READS: Final = (1 << 20, 1 << 23, 1 << 26, PICKLE)
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
-    """What the stream holds. keys: of the storages, whose numbers begin at byte `end`; foreign: torch.save did not write it."""
+    """What the stream holds. keys: of the storages, whose numbers begin at byte `end`; foreign: torch.save did not write it.
+
+    little: False where the machine that wrote it says that its numbers are big-endian.
+    """
 
     loaded: Loaded
     keys: tuple[str, ...] = ()
     end: int = 0
     foreign: bool = False
+    little: bool = True
 
 
 def read_legacy(files: Files, entry: Entry, names: dict[str, bool]) -> Legacy:
@@ -52,13 +57,30 @@ def _read(data: bytes, names: dict[str, bool]) -> Legacy:
     loaded = load(data, system.end, names)
     keys = load(data, loaded.end, names)
     listed = keys.value if isinstance(keys.value, (list, tuple)) else ()
-    return Legacy(loaded, tuple(str(key) for key in listed if isinstance(key, (str, int))), keys.end)
+    facts = system.value.pairs if isinstance(system.value, Table) else []
+    little = not any(key == "little_endian" and value is False for key, value in facts if isinstance(key, str))
+    return Legacy(loaded, tuple(str(key) for key in listed if isinstance(key, (str, int))), keys.end, little=little)
 
 
 def bytes_needed(legacy: Legacy) -> int:
     """Bytes of the whole file: its pickles, then each storage behind an 8-byte count."""
     held = (legacy.loaded.storages.get(key) for key in legacy.keys)
     return legacy.end + sum(8 + storage.nbytes for storage in held if storage)
+
+
+def begins(files: Files, entry: Entry, legacy: Legacy) -> Iterator[tuple[str, int]]:
+    """Each storage's key, and the byte of the file where its numbers begin. errors: Stopped where its count is another one."""
+    position = legacy.end
+    for key in legacy.keys:
+        storage = legacy.loaded.storages.get(key)
+        if storage is None:
+            raise Stopped(f"storage {shown(key)} follows in the file, and nothing in its pickle says how long it is")
+        each = max(storage.kind.dtype.bits // 8, 1) if storage.kind.dtype else 1
+        count = int.from_bytes(files.read(entry.name, position, 8), "little")
+        if count * each != storage.nbytes:
+            raise Stopped(f"storage {shown(key)} has {count * each:,} bytes, its pickle says {storage.nbytes:,}")
+        yield key, position + 8
+        position += 8 + storage.nbytes
 
 
 def storage_faults(legacy: Legacy) -> Iterator[tuple[str, str]]:

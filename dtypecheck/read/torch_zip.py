@@ -146,12 +146,7 @@ def read_item(files: Files, entry: Entry, item: Item) -> bytes:
         raise Damaged(f"its pickle has {item.packed:,} bytes or {item.size:,}, its directory says both")
     if max(item.size, item.packed) > PICKLE:
         raise Damaged(f"its pickle has {max(item.size, item.packed):,} bytes, more than {PICKLE:,} are not read")
-    local = files.read(entry.name, item.offset, _LOCAL.size)
-    if len(local) < _LOCAL.size or not local.startswith(b"PK\x03\x04"):
-        raise Damaged("its pickle is not where the directory says")
-    *_, name_size, extra_size = _LOCAL.unpack(local)
-    start = item.offset + _LOCAL.size + name_size + extra_size
-    packed = files.read(entry.name, start, item.packed)
+    packed = files.read(entry.name, begin(files, entry, item, "its pickle"), item.packed)
     if len(packed) < item.packed:
         raise Damaged("its pickle reaches over the end of the file", cut=True)
     if item.method == _STORED:
@@ -163,6 +158,35 @@ def read_item(files: Files, entry: Entry, item: Item) -> bytes:
     if len(content) != item.size:
         raise Damaged("its pickle unpacks to another size than the directory says")
     return content
+
+
+def begin(files: Files, entry: Entry, item: Item, what: str) -> int:
+    """The byte of the file where the content of an entry begins. what: to call it by. errors: Damaged, OSError."""
+    local = files.read(entry.name, item.offset, _LOCAL.size)
+    if len(local) < _LOCAL.size or not local.startswith(b"PK\x03\x04"):
+        raise Damaged(f"{what} is not where the directory says")
+    *_, name_size, extra_size = _LOCAL.unpack(local)
+    return item.offset + _LOCAL.size + int(name_size) + int(extra_size)
+
+
+def begin_of_storage(files: Files, entry: Entry, archive: Archive, folder: str, storage: Storage) -> int:
+    """The byte of the file where the numbers of a storage begin. errors: Damaged, also for one that is packed; OSError."""
+    what = f"storage {shown(storage.key)}"
+    item = archive.items.get(f"{folder}data/{storage.key}")
+    if item is None:
+        raise Damaged(f"{what} is not in the archive")
+    if item.encrypted or item.method != _STORED or item.size != item.packed:
+        raise Damaged(f"{what} is {'encrypted' if item.encrypted else 'compressed'}, which torch cannot read")
+    start = begin(files, entry, item, what)
+    if start + item.size > archive.end or item.size < storage.nbytes:
+        raise Damaged(f"{what} does not lie where the directory says")
+    return start
+
+
+def is_little(files: Files, entry: Entry, archive: Archive, folder: str) -> bool:
+    """False where the archive says that its numbers are big-endian. errors: Damaged, OSError."""
+    item = archive.items.get(folder + "byteorder")
+    return item is None or read_item(files, entry, item) != b"big"
 
 
 def storage_faults(archive: Archive, folder: str, storages: Mapping[str, Storage]) -> Iterator[tuple[str, str]]:

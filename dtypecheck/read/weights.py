@@ -11,7 +11,7 @@ import json
 import re
 from array import array
 from operator import add
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..dtypes import DType
 from ..files import Entry, Files
@@ -43,6 +43,26 @@ def read_safetensors(files: Files, entry: Entry) -> Header:
 
     errors: none raised; what is wrong with the file is in the result's `problems`.
     """
+    return read_columns(files, entry)[0]
+
+
+def read_columns(files: Files, entry: Entry) -> tuple[Header, Columns, int]:
+    """The header, its columns with where each tensor begins and ends, and the byte of the file those are counted from."""
+    text = _text(files, entry)
+    if isinstance(text, Header):
+        return text, Columns(), 0
+    header, columns = _understand(text.json, entry, text.nbytes)
+    return header, columns, 8 + text.nbytes
+
+
+class _Text(NamedTuple):
+    """The JSON of a header, and the bytes it takes in the file."""
+
+    json: str
+    nbytes: int
+
+
+def _text(files: Files, entry: Entry) -> _Text | Header:
     try:
         first = files.read(entry.name, 0, min(entry.size, _FIRST))
         if strange := look_alike(first, entry):
@@ -61,31 +81,31 @@ def read_safetensors(files: Files, entry: Entry) -> Header:
     raw = first[8 : 8 + length] + rest
     del first, rest
     try:
-        text = raw.decode()
+        return _Text(raw.decode(), length)
     except UnicodeDecodeError as fault:
         return refuse(FORMAT, CONTRADICTS, entry.name, f"the header is not UTF-8 at byte {fault.start}")
-    del raw
-    return _understand(text, entry, length)
 
 
-def _understand(text: str, entry: Entry, length: int) -> Header:
+def _understand(text: str, entry: Entry, length: int) -> tuple[Header, Columns]:
     columns = Columns()
     metadata = _match(text.rstrip(" \t\r\n"), columns)
     if metadata is None:
         if len(text) > _SLOW_LIMIT:
-            return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, f"a header of {len(text):,} characters in an unusual spelling")
+            detail = f"a header of {len(text):,} characters in an unusual spelling"
+            return refuse(FORMAT, NOT_UNDERSTOOD, entry.name, detail), columns
         columns = Columns()
         try:
             metadata = parse(text, columns)
         except (ValueError, RecursionError) as fault:
-            return refuse(FORMAT, CONTRADICTS, entry.name, f"the header is not what the format says: {_shortly(fault)}")
+            detail = f"the header is not what the format says: {_shortly(fault)}"
+            return refuse(FORMAT, CONTRADICTS, entry.name, detail), columns
     problems = [
         Problem(NOT_UNDERSTOOD, Where(entry.name, keys[0]), f"the unknown dtype {shown(name)!r}, first at {shown(keys[0])}")
         for name, keys in sorted(columns.unknown.items())[:_TOLD]
     ]
     if not problems and (problem := check(columns, entry, 8 + length)):
         problems.append(problem)
-    return Header(FORMAT, Tensors(columns.keys, columns.dtypes, columns.shapes), metadata, tuple(problems))
+    return Header(FORMAT, Tensors(columns.keys, columns.dtypes, columns.shapes), metadata, tuple(problems)), columns
 
 
 def _match(text: str, columns: Columns) -> dict[str, str] | None:

@@ -1,0 +1,1 @@
+"""Rules about the numbers in the weights, which `--values` looks at: DT4."""

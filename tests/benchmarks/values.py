@@ -1,0 +1,169 @@
+"""How fast `--values` reads, beside numpy's max over the same bytes and beside a loop with torch; and how much memory it takes.
+
+    python tests/benchmarks/values.py [--gb 1] [--turns 5] [--big 10] [--real]
+
+Writes a file of fp32, one of bf16 and one of fp16 weights below a temporary folder, all read from the page cache. Every figure is
+the best of turns that are taken one after the other in one process. The peak is VmHWM of a fresh process that scans a file of
+10 GB, sparse or (with --real) written in full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from dtypecheck.api import scan  # noqa: E402
+from dtypecheck.dtypes import BF16, F16, F32, DType  # noqa: E402
+from dtypecheck.files import place  # noqa: E402
+from dtypecheck.read.located import located  # noqa: E402
+
+BARS = {"numpy max, mapped": (0.5, None), "torch loop": (10.0, 5.0)}
+"""How many times the speed of each a quick and a full look must reach."""
+BLOCK = ((1280, 1280), (1280,), (5120, 1280), (5120,), (320, 320, 3, 3), (1280,))
+"""Shapes of one block of the made model, over and over."""
+
+
+def header(dtype: DType, nbytes: int) -> tuple[bytes, int]:
+    """A safetensors header of blocks that take about so many bytes, and how many they really take."""
+    tensors: dict[str, object] = {}
+    at = 0
+    while at < nbytes:
+        for i, shape in enumerate(BLOCK):
+            size = dtype.nbytes(int(np.prod(shape)))
+            tensors[f"blocks.{len(tensors)}.{i}.weight"] = {"dtype": dtype.name, "shape": shape, "data_offsets": [at, at + size]}
+            at += size
+    text = json.dumps(tensors, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, at
+
+
+def write(path: Path, dtype: DType, nbytes: int, real: bool = True) -> int:
+    """A file of weights like trained ones; a sparse one where not `real`. Gives the bytes of its tensors."""
+    head, size = header(dtype, nbytes)
+    numbers = np.random.default_rng(0).standard_normal(1 << 22).astype(np.float32) * np.float32(0.02)
+    bits = {F32: numbers, F16: numbers.astype(np.float16), BF16: (numbers.view(np.uint32) >> 16).astype(np.uint16)}[dtype]
+    with path.open("wb") as file:
+        file.write(head)
+        left = size if real else 0
+        while left:
+            left -= file.write(memoryview(bits).cast("B")[:left])
+        file.truncate(len(head) + size)
+    return size
+
+
+def mapped(path: Path, dtype: DType) -> None:
+    """numpy's max over each tensor of the mapped file, as integers."""
+    files = place(path)
+    data = np.memmap(path, np.uint8, "r")
+    kind = np.int32 if dtype is F32 else np.int16
+    for at in located(files, next(iter(files.entries()))):
+        data[at.start : at.start + at.nbytes].view(kind).max()
+
+
+def loop(path: Path) -> None:
+    """What people write."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        for key in file.keys():  # noqa: SIM118 - it is no dict
+            tensor = file.get_tensor(key)
+            bool(torch.isfinite(tensor).all())
+            float(tensor.abs().max())
+
+
+def fastest(jobs: dict[str, Callable[[], object]], turns: int) -> dict[str, float]:
+    """The fewest seconds of each job; one warm-up, then all in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(turns + 1):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: min(each) for name, each in seconds.items()}
+
+
+def speeds(folder: Path, dtype: DType, nbytes: int, turns: int) -> bool:
+    """Print the table for one dtype; True when every bar is reached."""
+    path = folder / f"{dtype.name}.safetensors"
+    size = write(path, dtype, nbytes)
+    held = np.fromfile(path, np.uint8)[-size:].view(np.int32 if dtype is F32 else np.int16)
+    jobs: dict[str, Callable[[], object]] = {
+        "numpy max, in memory": held.max,
+        "numpy max, mapped": lambda: mapped(path, dtype),
+        "torch loop": lambda: loop(path),
+        "--values": lambda: scan(path, values="quick"),
+        "--values=full": lambda: scan(path, values="full"),
+    }
+    seconds = fastest(jobs, turns)
+    print(f"{dtype.short}, {size / 1e9:.2f} GB".ljust(24), "GB/s".rjust(6), "quick is".rjust(10), "full is".rjust(10))
+    fine = True
+    for name, each in seconds.items():
+        cells = []
+        for mode, bar in zip(("--values", "--values=full"), BARS.get(name, (None, None)), strict=True):
+            times = each / seconds[mode]
+            cells.append(f"{times:.2f} x" + ("" if bar is None else " ok" if times >= bar else " TOO SLOW"))
+            fine = fine and (bar is None or times >= bar)
+        print(name.ljust(24), f"{size / each / 1e9:6.2f}", *(cell.rjust(10) for cell in cells))
+    print()
+    path.unlink()
+    return fine
+
+
+def peak(folder: Path, gigabytes: float, real: bool) -> bool:
+    """Print the peak memory of fresh processes that scan one large file."""
+    path = folder / "large.safetensors"
+    size = write(path, BF16, int(gigabytes * 1e9), real)
+    fine = True
+    for values in ("quick", "full"):
+        code = (
+            "import sys; from dtypecheck.api import scan; r = scan(sys.argv[1], values=sys.argv[2]);"
+            "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+        )
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path), values], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        megabytes = int(done.stdout) / 1024
+        fine = fine and megabytes < 300
+        print(f"{size / 1e9:.1f} GB {values}: peak {megabytes:.0f} MB (bar 300), {time.perf_counter() - start:.1f} s")
+    path.unlink()
+    return fine
+
+
+def main() -> None:
+    """Measure and print; exit 1 where a bar is missed."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--gb", type=float, default=1.0)
+    options.add_argument("--turns", type=int, default=7)
+    options.add_argument("--big", type=float, default=10.0)
+    options.add_argument("--real", action="store_true")
+    options.add_argument("--threads", type=int, default=0, help="torch's; its own choice by default")
+    asked = options.parse_args()
+    import torch
+
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    print(f"{os.cpu_count()} cores, torch {torch.__version__} on {torch.get_num_threads()} threads, numpy {np.__version__}\n")
+    with tempfile.TemporaryDirectory() as name:
+        fine = [speeds(Path(name), dtype, int(asked.gb * 1e9), asked.turns) for dtype in (F32, BF16, F16)]
+        if asked.big:
+            fine.append(peak(Path(name), asked.big, asked.real))
+    sys.exit(0 if all(fine) else 1)
+
+
+if __name__ == "__main__":
+    main()
