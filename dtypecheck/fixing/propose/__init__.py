@@ -56,6 +56,8 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
                 steps[-1] = replace(steps[-1], codes=tuple(dict.fromkeys((*steps[-1].codes, finding.code))))
             else:
                 _answer(finding, pipelines, judge, wish, steps, refused)
+        if wish.strategies and not steps and not refused:
+            refused.append(_unanswered(wish))
     plan = FixPlan(files.label, tuple(steps), refused=tuple(dict.fromkeys(refused)))
     return Proposal(plan, before, judge.after(plan.edits) if steps else before)
 
@@ -94,6 +96,13 @@ def _asked_for(pipeline: Pipeline, files: Files, wish: Wish, known: Knowledge) -
 
 def _selected(report: Report, wish: Wish) -> list[Finding]:
     return [finding for finding in report.counted if not wish.select or finding.code in wish.select]
+
+
+def _unanswered(wish: Wish) -> Refused:
+    """What is said where the strategies asked for answer nothing."""
+    words = ", ".join(wish.strategies)
+    offers = tuple(f"--to {word} converts all the same" for word in wish.strategies if word in ("bf16", "fp16", "fp32"))
+    return Refused(".", f"no step of the strategy {words} answers what a scan finds", (), offers, done=True)
 
 
 def _edits(steps: Iterable[Step]) -> list[Edit]:

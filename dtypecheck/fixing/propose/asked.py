@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from ... import checks
 from ...dtypes import parse
 from ...policy import codes
 from ...request import WrongUse, dtypes
@@ -54,6 +55,7 @@ def wish_of(ask: Ask) -> Wish:
         raise WrongUse("--as-variant names the files that --to writes; give --to too")
     if "swap-vae" in words and not ask.swap:
         raise WrongUse("--strategy swap-vae needs --swap FOLDER, or the name of a row in rules/swaps.toml")
+    checks.load()
     wanted = codes(ask.select)
     parsed = dtypes(to)[""] if to else None
     return Wish(
