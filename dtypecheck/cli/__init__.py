@@ -12,17 +12,19 @@ import click
 
 from .. import __version__
 from ..config import BadSettings
+from ..fixing.refusal import Refusal
 from ..knowledge import BadRow
-from ..policy import MISUSED, NOTHING, UnknownRule
+from ..policy import FOUND, MISUSED, NOTHING, UnknownRule
 from ..request import NothingThere, WrongUse
-from . import dev, explain, rehearse, scan, watch
+from . import dev, explain, fix, rehearse, scan, undo, watch
 from .output import read_or_not
 
 GUIDE = """\
 black image or a crash?       dtypecheck watch script.py
 have an error message?        dtypecheck explain "mat1 and mat2 must have the same dtype"
-curious about a model?        dtypecheck scan MODEL
-which dtype will it have?     dtypecheck scan MODEL --dtype float16 --variant fp16
+curious about a model?        dtypecheck scan MODEL --dtype float16   (or your script.py)
+want it mended?               dtypecheck fix MODEL --dtype float16
+sorry that you did?           dtypecheck undo MODEL
 will it crash on that GPU?    dtypecheck rehearse MODEL --dtype bfloat16 --device t4   (or your script.py)
 """
 
@@ -45,7 +47,7 @@ def cli(context: click.Context) -> None:
         click.echo(GUIDE, nl=False)
 
 
-for command in (scan.scan, rehearse.rehearse, watch.watch, explain.explain, dev.dev):
+for command in (scan.scan, rehearse.rehearse, watch.watch, fix.fix, undo.undo, explain.explain, dev.dev):
     cli.add_command(command)
 
 
@@ -62,16 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt) as fault:
+        _stopped(fault.__cause__ or fault)
         sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except SystemExit as fault:
+        _stopped(fault)
+        raise
     except click.ClickException as fault:
         with read_or_not(sys.stderr):
             fault.show()
         sys.exit(MISUSED)
     except (WrongUse, BadSettings, UnknownRule, BadRow) as fault:
         _end(str(fault), MISUSED)
+    except Refusal as fault:
+        _end("\n".join((str(fault), *(f"  instead: {offer}" for offer in fault.offers))), FOUND)
     except NothingThere as fault:
         _end(str(fault), NOTHING)
     except OSError as fault:
@@ -80,6 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "--debug" in words:
             raise
         _end(f"a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", MISUSED)
+
+
+def _stopped(fault: BaseException) -> None:
+    """Say what was done about a stop in the middle: a fix takes back what it did."""
+    for note in getattr(fault, "__notes__", ()):
+        with read_or_not(sys.stderr):
+            click.echo(f"dtypecheck: stopped; {note}", err=True)
 
 
 def _end(text: str, code: int) -> NoReturn:
