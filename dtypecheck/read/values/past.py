@@ -11,7 +11,7 @@ from .patterns import PATTERNS, Bits, magnitude
 from .tally import Tally
 
 _SAMPLE: Final = 4096
-_SHARE: Final = 16
+_SHARE: Final = 64
 """A quick look takes the first numbers of each piece, one of so many."""
 _SMALL32: Final = magnitude(2.0**-14)
 _SMALL16: Final = magnitude(2.0**-17) >> 16

@@ -19,7 +19,7 @@ from .pieces import Piece, cut, tasks
 from .source import Source
 from .tally import Tally
 
-CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 19
 """Bytes of a buffer, which should stay in a core's own cache between the passes; twice that for a full look, which has many."""
 THREADS: Final = 4
 """At most; more of them wait for the memory."""
