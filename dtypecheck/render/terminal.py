@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Literal
 
 from rich.console import Console
@@ -10,13 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..findings import Finding
+from ..findings import Finding, Where
 from ..report import Report
 from ..subjects import Component, Pipeline
 from ..subjects.shown import Run
 from .options import Look, Out
+from .spoken import speaker
+from .terminal_fix import show_fix
 from .terminal_runs import MARKS, OUTCOMES, STYLES, show_matrix, show_run
-from .terminal_watch import show_limits, show_watched, speaker
+from .terminal_values import show_values
+from .terminal_watch import show_limits, show_watched
 from .words import clean, heading, loads_as, plural, requests, size, stored
 from .words_runs import of_matrix, of_run, verdicts
 from .words_watch import OURS, watched_runs
@@ -35,6 +38,9 @@ def render(report: Report, out: Out, look: Look) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if report.fix:
+        show_fix(console, report.fix, report, look)
+        return
     watched = watched_runs(report)
     speak, scripts = speaker(watched), {run.script or "." for run in watched}
     for number, pipeline in enumerate(report.pipelines):
@@ -54,7 +60,7 @@ def render(report: Report, out: Out, look: Look) -> None:
     shown = {-1: ("error",), 0: ("error", "warning")}.get(look.verbosity, ("error", "warning", "note"))
     findings = [finding for finding in report.counted if finding.severity in shown]
     for finding in findings:
-        _finding(console, finding, speak, scripts)
+        _finding(console, finding, speak, scripts, report.lines)
     for run in watched:
         show_limits(console, run, report, look, speak)
     if look.verbosity >= 0 and not watched:
@@ -78,6 +84,9 @@ def _show(console: Console, pipeline: Pipeline, report: Report, look: Look, firs
         show_matrix(console, pipeline, report.matrix[pipeline.path], report, first)
     elif run is None:
         _table(console, pipeline, report, heading(pipeline, report.label or ".", first))
+        for survey in report.values:
+            if survey.pipeline.path == pipeline.path:
+                show_values(console, survey, look)
 
 
 def _ran(run: Run, path: str) -> Text:
@@ -131,28 +140,32 @@ def _row(component: Component, word: str, declares: bool) -> Iterable[Text]:
 
 LONGEST = 60
 """Letters of a name that are shown in a table."""
+LONGEST_LINE = 100
+"""Letters of a script's line that are shown under a finding."""
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def _finding(console: Console, finding: Finding, speak: Callable[[str], str], scripts: Set[str]) -> None:
-    """The first line says what and where; the rest is indented under it. scripts: those that were watched."""
+def _finding(
+    console: Console, finding: Finding, speak: Callable[[str], str], scripts: Set[str], lines: Mapping[Where, str]
+) -> None:
+    """The first line says what and where; the rest is indented under it. scripts: those that were watched; lines: of scripts."""
     style = STYLES[finding.severity]
     placed = finding.code.startswith("DT0") and finding.where.path not in finding.message
     message = f"{finding.where}: {finding.message}" if placed else finding.message
     told = finding.where.path in scripts and finding.where.line is None and finding.where.at in finding.message
     console.print(f"[{style}]{finding.severity}[/{style}] {finding.code} {escape(clean(speak(message)))}")
-    for name, text in _rest(finding, placed or told):
+    for name, text in _rest(finding, placed or told, lines):
         console.print(f"      [dim]{name:<8}[/dim] {escape(clean(speak(text)))}")
 
 
-def _rest(finding: Finding, placed: bool) -> Iterable[tuple[str, str]]:
+def _rest(finding: Finding, placed: bool, lines: Mapping[Where, str]) -> Iterable[tuple[str, str]]:
     if not placed and str(finding.where) not in finding.message:
-        yield "where", str(finding.where)
+        yield "where", _with_line(finding.where, lines)
     if finding.against and str(finding.against) != str(finding.where):
-        yield "against", str(finding.against)
+        yield "against", _with_line(finding.against, lines)
     if finding.because:
         yield "because", finding.because
     if finding.says:
@@ -161,6 +174,12 @@ def _rest(finding: Finding, placed: bool) -> Iterable[tuple[str, str]]:
         yield "fix", finding.fix.title
     for text in finding.alternatives:
         yield "or", text
+
+
+def _with_line(place: Where, lines: Mapping[Where, str]) -> str:
+    """A place, and what stands there where it is a line of a script."""
+    text = lines.get(place, "")
+    return f"{place}   {text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 3] + '...'}" if text else str(place)
 
 
 def _notes(console: Console, notes: list[Finding]) -> None:

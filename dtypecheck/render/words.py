@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..checks.words import size
 from ..dtypes import DType
@@ -12,7 +12,7 @@ from ..subjects import Component, Pipeline, Request
 
 __all__ = ["clean", "heading", "libraries", "line", "loads_as", "plural", "size", "stored", "verdict"]
 
-SEEN = ("components", "files", "tensors")
+SEEN = ("components", "files", "tensors", "scripts", "calls")
 
 
 def stored(component: Component) -> str:
@@ -97,8 +97,8 @@ def verdict(report: Report) -> str:
     counts = [plural(n, word) for word in ("error", "warning", "note") if (n := report.count(word))]
     muted = sum(finding.muted is not None for finding in report.findings)
     seen = ", ".join(plural(report.seen[word], word[:-1]) for word in SEEN if report.seen[word])
-    if not report.seen["pipelines"] and not report.findings:
-        return "nothing was looked at: there is no model_index.json, no config.json of a model and no weight file"
+    if not report.seen["pipelines"] and not report.seen["scripts"] and not report.findings:
+        return "nothing was looked at: there is no model_index.json, no config.json of a model, no weight file, and no script about models"
     return (", ".join(counts) or "ok") + (f" ({muted} muted)" if muted else "") + (f" in {seen}" if seen else "")
 
 
@@ -107,9 +107,9 @@ def clean(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def line(finding: Finding) -> str:
-    """One line: place, severity, code, message, and the fix behind it."""
-    fix = f"; fix: {finding.fix.title}" if finding.fix else ""
+def line(finding: Finding, speak: Callable[[str], str] = str) -> str:
+    """One line: place, severity, code, message, and the fix behind it. speak: puts the script's names into the fix."""
+    fix = f"; fix: {speak(finding.fix.title)}" if finding.fix else ""
     return clean(f"{finding.where}: {finding.severity} {finding.code} {finding.message}{fix}")
 
 

@@ -224,6 +224,25 @@ def test_against_weights_that_are_not_finite_no_dtype_helps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("producer", "title"),
+    [
+        (
+            "inf unet.a BF16 | reaches unet | autocast",
+            "look at what goes into unet.a, and scale or clip it: bf16 reaches as far as fp32",
+        ),
+        ("inf unet.a BF16 | reaches unet", "look at what goes into unet.a, and scale or clip it: bf16 reaches as far as fp32"),
+        ("inf unet.a F16 | reaches unet | autocast", "call unet outside of autocast"),
+        ("nan unet.a BF16 | largest 2e18 | reaches unet | autocast", "call unet outside of autocast"),
+        ("inf unet.a BF16 | reaches unet | autocast | replay precision", "call unet outside of autocast"),
+    ],
+)
+def test_autocast_is_left_only_for_a_dtype_that_reaches_further(producer: str, title: str) -> None:
+    found = one(f"producer: {producer}")
+    assert found.fix
+    assert found.fix.title.startswith(title)
+
+
+@pytest.mark.parametrize(
     ("replay", "because", "title"),
     [
         (

@@ -113,7 +113,12 @@ def test_the_page_does_not_depend_on_the_order_of_hashes() -> None:
     root = Path(__file__).resolve().parents[2]
     pages = [
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, check=True, cwd=root, env={**os.environ, "PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            check=True,
+            cwd=root,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            timeout=300,
         )
         for seed in ("1", "2")
     ]
@@ -122,7 +127,7 @@ def test_the_page_does_not_depend_on_the_order_of_hashes() -> None:
 
 def test_no_heavy_library_and_no_rich_is_needed() -> None:
     code = "import sys; import dtypecheck.render.html; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert not {"torch", "numpy", "rich", "IPython", "diffusers"} & set(done.stdout.split())
 
 
@@ -490,7 +495,7 @@ def test_the_format_is_one_of_those_that_the_command_line_knows(tmp_path: Path) 
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     command = [sys.executable, "-m", "dtypecheck", "scan", "model", "--output-format", "html", "-o", "report.html"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
     whole = read((tmp_path / "report.html").read_text("utf-8"))
     assert whole.one("h1").text.startswith("1 error")

@@ -154,6 +154,15 @@ def test_a_log_has_paths_as_json_has_them_and_the_counts(told) -> None:  # type:
     assert last == f"dtypecheck: serve.py: 1 error in {SEEN}, 1 image"
 
 
+def test_the_fix_in_a_log_is_a_line_of_the_script(told) -> None:  # type: ignore[no-untyped-def]
+    crash = "crash: vae.conv_in conv2d | input F16 unet (z) | weight F32 vae.conv_in.weight"
+    run = run_of(HEALTHY.replace("runs on", "crashes on") + crash)
+    assert run.crash
+    first, *_ = told(replace(run, crash=replace(run.crash, remedy="vae.to(torch.float16)")), "concise")
+    assert first.startswith("serve.py vae.conv_in: error DT301 vae.conv_in has fp32 weights")
+    assert first.endswith("; fix: pipe.vae.to(torch.float16)")
+
+
 def test_with_v_components_departures_pictures_and_the_least_room_are_shown(told) -> None:  # type: ignore[no-untyped-def]
     rows = "\n".join(f"module: unet.block.{n} Linear F16->F16 | largest {n + 1}" for n in range(40))
     lines = told(f"{HEALTHY}{rows}\ndeparture: unet F16 0.0016\npicture: ok 1 of 1 at save | file out.png", verbosity=1)

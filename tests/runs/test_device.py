@@ -157,7 +157,7 @@ def test_another_thread_is_not_told_that_its_tensors_are_elsewhere() -> None:
     with pretended("cuda", world("cuda")):
         thread = threading.Thread(target=lambda: said.append(torch.zeros(1).device.type))
         thread.start()
-        thread.join()
+        thread.join(60)
     assert said == ["cpu"]
 
 

@@ -133,7 +133,7 @@ def test_code_that_comes_with_a_model_is_never_executed(model: Path) -> None:
     assert run.verdict == "unknown"
     assert "never executed" in run.reason
     assert not marker.exists()
-    subprocess.run([sys.executable, model / "own.py"], check=True)
+    subprocess.run([sys.executable, model / "own.py"], check=True, timeout=300)
     assert marker.exists()
 
 

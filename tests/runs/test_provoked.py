@@ -272,22 +272,29 @@ def told() -> Iterator[Told]:
     getattr(warning_once, "cache_clear", lambda: None)()
     handler = Told()
     loggers = [logging.getLogger(name) for name in ("diffusers", "transformers", "peft", "accelerate")]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
+        logger.setLevel(logging.WARNING)  # as the libraries have it, whoever silenced them before
     yield handler
-    for logger in loggers:
+    for logger, level in zip(loggers, levels, strict=True):
         logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def said(call: Callable[[], object], told: Told | None = None) -> str:
-    """Everything that a call says: what it raises, warns and logs."""
+    """Everything that a call says: what it raises, warns and logs, also what torch says once a process, to whoever is first."""
+    always = torch.is_warn_always_enabled()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        torch.set_warn_always(True)
         try:
             call()
             raised = ""
         except Exception as fault:  # noqa: BLE001 - whatever it is
             raised = f"{type(fault).__name__}: {fault}"
+        finally:
+            torch.set_warn_always(always)
     return "\n".join([*(told.lines if told else ()), *(f"UserWarning: {one.message}" for one in caught), raised])
 
 
@@ -305,6 +312,11 @@ def test_a_message_of_torch_is_known_with_its_dtypes_by_role(name: str) -> None:
     assert text.strip(), "it ran without a word"
     assert dtypes(text, row) == operands, text
     assert [found.row.name for found in find(text, all_rows())] == [row], text
+
+
+def test_a_warning_that_torch_gives_once_is_heard_though_another_test_had_it() -> None:
+    call, row, operands = TORCH["rms norm"]
+    assert [dtypes(said(call), row) for _ in range(2)] == [operands, operands]
 
 
 @pytest.fixture(scope="module")

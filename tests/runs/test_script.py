@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +177,13 @@ def real(place: Path) -> dict[str, Real]:
     paths = {name: str(place / f"script{number}.py") for number, name in enumerate(SMALL)}
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input=json.dumps(paths), cwd=place, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps(paths),
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == len(SMALL), done.stderr
@@ -285,7 +293,12 @@ def test_libraries_that_the_script_is_the_first_to_import_are_rehearsed_the_same
     script = f"script{list(SMALL).index(name)}.py"
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, script], cwd=place, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-c", FRESH, script],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.stdout == f"{real[name].said}crashes vae.post_quant_conv\n", done.stderr
 
@@ -561,6 +574,25 @@ def test_a_fault_in_a_thread_ends_the_script_that_waits_for_it(rehearsed: Rehear
     finally:
         signal.signal(signal.SIGINT, before)
     assert (run.verdict, run.reason) == ("unknown", "ValueError: nothing to say (serve.py:5)")
+
+
+def test_a_fault_in_a_thread_that_the_script_left_behind_interrupts_nobody(rehearsed: Rehearsed) -> None:
+    before = set(threading.enumerate())
+    text = """
+        import threading, time
+        def work():
+            time.sleep(0.5)
+            raise ValueError("too late")
+        threading.Thread(target=work, daemon=True).start()
+        """
+    try:
+        run = rehearsed(text)
+        for thread in set(threading.enumerate()) - before:
+            thread.join(60)
+        time.sleep(0.1)
+    except KeyboardInterrupt:
+        pytest.fail("the rehearsal was over, and the thread of its script interrupted what came after it")
+    assert run.verdict == "runs"
 
 
 def test_a_single_file_takes_its_configs_from_the_model_it_was_made_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...dtypes import BF16
 from ...findings import Finding, Fix, Severity
 from ...knowledge import Knowledge
 from ...rule import Rule
@@ -87,6 +88,12 @@ def _severity(run: Run, first: Producer, came_to: Fate) -> Severity:
     return "warning" if came_to == "killed" and narrow else "note"
 
 
+def _ranges_as_fp32(producer: Producer) -> bool:
+    """True where the range of its dtype was left and fp32 has no larger one: bf16, unless `--confirm` found fp32 finite."""
+    replayed = producer.replay is not None and producer.replay.verdict == "precision"
+    return producer.dtype.largest >= BF16.largest and producer.kind == "inf" and not replayed
+
+
 def _wide(producer: Producer) -> bool:
     return producer.dtype.is_float and producer.dtype.bits >= 32
 
@@ -136,6 +143,10 @@ def _fix(run: Run, first: Producer, known: Knowledge) -> tuple[Fix | None, tuple
         return None, ()
     if not by_range(run, first):
         return Fix("watch it again with --confirm, which tells a dtype from a kernel"), ()
+    if _ranges_as_fp32(first):
+        return Fix(
+            f"look at what goes into {place_of(first)}, and scale or clip it: {first.dtype.short} reaches as far as fp32"
+        ), ()
     if first.autocast:
         kind = known.row("devices", run.device).get("kind", run.device)
         return Fix(

@@ -16,6 +16,7 @@ from .outcome import ended, judged
 from .play import play
 from .session import Libraries, Session, begin
 from .stage import staged
+from .threads import over
 from .trace import Script
 
 __all__ = ["rehearse_script"]
@@ -41,7 +42,10 @@ def rehearse_script(
     session = begin(script, known, device, folders, libraries)
     told: list[call.Outcomes] = []
     with staged(session):
-        end = play(script, arguments, lambda fault: told.append(judged(session, fault)), lambda: session.thread_fault)
+        try:
+            end = play(script, arguments, lambda fault: told.append(judged(session, fault)), lambda: session.thread_fault)
+        finally:
+            over(session)
         outcome = told[0] if told else ended(session, end)
     return _run(session, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,8 @@ Libraries = tuple[tuple[str, str, str], ...]
 class Session:
     """parts: the components by the identity of their module. pipelines: the planned records of all that was loaded whole.
 
-    notes: what is otherwise than in a real run, in words. skipped: kinds of adapters that were not loaded.
+    notes: what is otherwise than in a real run, in words. skipped: kinds of adapters that were not loaded. over: the script has
+    ended, and no thread of its wakes the main one any more; waking: held while one does.
     """
 
     script: Script
@@ -57,6 +59,8 @@ class Session:
     depth: int = 0
     called: str = ""
     thread_fault: Exception | None = None
+    over: bool = False
+    waking: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, text: str) -> None:
         """Say once what is otherwise."""

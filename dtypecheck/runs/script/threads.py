@@ -48,10 +48,23 @@ def _in_world(session: Session, run: Callable[[], None]) -> Callable[[], None]:
             try:
                 run()
             except Exception as fault:  # noqa: BLE001 - the script's own code raises anything
-                session.thread_fault = fault
-                _wake_main()
+                with session.waking:
+                    if not session.over:
+                        session.thread_fault = fault
+                        _wake_main()
 
     return followed
+
+
+def over(session: Session) -> None:
+    """The script has ended: what a thread that it left behind raises from now on interrupts nobody."""
+    try:
+        with session.waking:
+            session.over = True
+    except KeyboardInterrupt:  # a thread's, that was on its way
+        session.over = True
+        if session.thread_fault is None:
+            raise
 
 
 def _wake_main() -> None:

@@ -12,6 +12,7 @@ from ...checks.words import OWN, listed, strangers
 from ...dtypes import F32, DType
 from ...subjects.shown import Crash, Operand
 from .names import Names, Root, main_dtype
+from .odd import odd_part, told_of
 from .story import Story, remedy, why
 
 Stories = Callable[[Any], Story | None]
@@ -22,6 +23,8 @@ def blamed(crash: Crash, root: Root | None, names: Names, stories: Stories) -> C
     held = next((operand.dtype for operand in crash.operands if operand.role in OWN), None)
     root = root if held else None
     stranger = next(iter(strangers(crash)), None)
+    if stranger is not None and held is not None and (told := _by_part(crash, root, held, stranger, names, stories)):
+        return told
     rest = _usual(names, root)
     if root is not None and held is not None and rest is not None and held is not rest and stranger and stranger.dtype is rest:
         return _of(crash, root, held, rest, stories)
@@ -34,6 +37,16 @@ def blamed(crash: Crash, root: Root | None, names: Names, stories: Stories) -> C
     if stranger is not None and held is not None and held.is_wide:
         return replace(crash, remedy=_cast(stranger, held))
     return crash
+
+
+def _by_part(crash: Crash, root: Root | None, held: DType, stranger: Operand, names: Names, stories: Stories) -> Crash | None:
+    """One part of the component differs from the rest: the module that crashed, or the one that made what it was given."""
+    odd = odd_part(root, crash.module, held, names)
+    if odd is None or odd.rest is not stranger.dtype:
+        odd = odd_part(root, stranger.made, stranger.dtype, names)
+    if odd is None or odd.rest not in (held, stranger.dtype):
+        return None
+    return told_of(odd, crash, stories)
 
 
 def _of(crash: Crash, root: Root, now: DType, wanted: DType, stories: Stories) -> Crash:

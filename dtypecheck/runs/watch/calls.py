@@ -12,7 +12,7 @@ import torch
 
 from ..origins import Origin, tensors
 from ..script.changes import Changes
-from .names import variable_of
+from .variables import variable_of
 from .watcher import Watcher
 
 HOME = "diffusers.pipelines.pipeline_utils"

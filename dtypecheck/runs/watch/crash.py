@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -22,9 +23,10 @@ from ..origins import Origin
 from ..words import place
 from . import frames
 from .makers import Makers
-from .names import INSTALLED, Names
+from .names import Names
 from .reduced import floats
 from .steps import Call
+from .variables import INSTALLED, variable_of
 
 _INNER: Final = ("/torch/", "/diffusers/models/", "/diffusers/utils/", "/transformers/", "/accelerate/", "/peft/", "/runs/watch/")
 """Where a call passes on its way from a pipeline to a component."""
@@ -166,12 +168,22 @@ def _origin(tensor: torch.Tensor, call: Call, outer: tuple[Any, ...] | None, see
         given = given_to(outer[0], outer[2], outer[3])
         for name, other in given:
             if other.dtype is tensor.dtype and other.dim() and _dtype(root.main) is not other.dtype:
-                origin = seen.makers.of(other) or Origin("argument", name)
-                return _lent(replace(origin, through=name), other, seen), ""
+                origin = seen.makers.of(other) or _argument(name, other, outer, seen)
+                return (_lent(replace(origin, through=name), other, seen) if origin else None), ""
     for made in seen.calls:
         if tensor.dtype in made.outputs and tensor.dtype not in made.inputs:
             return None, seen.names.path(made.row)
     return None, ""
+
+
+def _argument(name: str, tensor: torch.Tensor, outer: tuple[Any, ...], seen: Seen) -> Origin | None:
+    """A tensor that nobody was seen to make, by the name its caller has for it.
+
+    What a pipeline or a keyword names is called so; the name of a place in `forward` is none that the caller of a module knows.
+    """
+    if (variable := variable_of(tensor, sys._getframe(1))) or name in outer[3] or outer[0].row.root.is_component:
+        return Origin("argument", variable or name)
+    return None
 
 
 def _lent(origin: Origin, tensor: torch.Tensor, seen: Seen) -> Origin:

@@ -59,6 +59,11 @@ class Finds:
         with self._lock:
             self.found = {key: it for key, it in self.found.items() if it.call != number}
 
+    def spoiler(self, number: int) -> Row | None:
+        """The module that made the first number that is not finite in this call of the pipeline, None if none did."""
+        here = [it for it in self.found.values() if it.call == number and it.fault.reaches and it.fault.kind in ("nan", "inf")]
+        return here[0].row if here else None
+
     def look(self, thread: Thread, root: Root, calls: list[Call], values: list[tuple[float, float]], number: int) -> None:
         """Look for producers in the calls of a step. number: of the pipeline's call."""
         bad = False
@@ -74,7 +79,7 @@ class Finds:
             key = (row, fault.kind, number if self.apart else 0)
             with self._lock:
                 if key in self.found:
-                    self.found[key].times += 1
+                    self.found[key].times += not calls[-1].again
                 elif len(self.found) < MOST:
                     self.found[key] = self._first(fault, thread, root, calls, values, number)
                     if origin is not None or name:

@@ -73,7 +73,7 @@ class Heal:
         def back() -> None:
             """As if it had not been called."""
             undo()
-            self.watcher.unmade(thread.calls[before:])
+            self.watcher.ways.unmade(thread.calls[before:])
             del thread.calls[before:]
             thread.fault = None
 

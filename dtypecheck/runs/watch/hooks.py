@@ -74,7 +74,7 @@ class Hooks:
             try:
                 call.gave(result, thread.reduced)
                 thread.calls.append(call)
-                listener.way(call, module)
+                listener.ways.count(call, module)
                 if not stack:
                     listener.ends(thread, call, result)
             except Exception as fault:  # noqa: BLE001 - whatever we stumble over, the user's program goes on

@@ -19,11 +19,13 @@ from ..script.changes import Changes, on_import
 from ..script.trace import Script
 from .calls import Calls
 from .history import History
-from .names import is_pipeline, variable_of
+from .names import is_pipeline
 from .pictures import Pictures
 from .record import run_of
+from .settings import Settings
 from .training import Training
-from .watcher import Settings, Watcher
+from .variables import variable_of
+from .watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def run_of(watcher: Watcher, request: Request, number: int | None = None, **furt
     told = watcher.names.told()
     klass = next((root.klass for root in told if root.klass), None)
     pipeline = live.pipeline_of((root.facts.component for root in told if root.facts), klass, request)
-    rows = list(watcher.met)
+    rows = list(watcher.ways.met)
     roots = [root for root in told if root.steps]
     verdict: Outcome = "crashes" if watcher.crash else "runs" if watcher.steps else "unknown"
     return Run(

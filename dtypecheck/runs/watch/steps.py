@@ -19,10 +19,10 @@ class Call:
     """One call of a module, or of an operator. ins, outs: numbers of extremes; masks: those of them that are masks by name.
 
     operator: its name, "" for a module's call. inputs, outputs: dtypes, in the order of ins and outs. step: the number of the
-    outermost call. strict: -inf that its layer gives is not taken as meant.
+    outermost call. strict: -inf that its layer gives is not taken as meant. again: made a second time, for its gradients.
     """
 
-    __slots__ = ("above", "inputs", "ins", "masks", "operator", "outputs", "outs", "row", "step", "strict")
+    __slots__ = ("above", "again", "inputs", "ins", "masks", "operator", "outputs", "outs", "row", "step", "strict")
 
     def __init__(self, row: Row, above: Call | None, operator: str = "") -> None:
         self.row = row
@@ -30,6 +30,7 @@ class Call:
         self.operator = operator
         self.step = 0
         self.strict = False
+        self.again: bool = above is not None and above.again
         self.ins: list[int] = []
         self.outs: list[int] = []
         self.masks: set[int] = set()
@@ -89,6 +90,22 @@ class Thread(threading.local):
         self.outer: tuple[Any, ...] | None = None
         self.tail: list[Any] = []
         self.tainted: set[str] = set()
+
+
+def keep_largest(calls: list[Call], values: list[Extremes]) -> None:
+    """Keep the largest finite magnitude that each module gave."""
+    for call in calls:
+        row = call.row
+        for number in call.outs:
+            low, high = values[number]
+            most = high if high > -low else -low
+            if most > row.absmax and isfinite(most):
+                row.absmax = most
+
+
+def recomputed() -> bool:
+    """Whether a backward pass runs in this thread: what it calls was called before (torch.utils.checkpoint)."""
+    return bool(torch._C._current_graph_task_id() != -1)
 
 
 def finite(extremes: Extremes, mask: bool = False) -> bool:

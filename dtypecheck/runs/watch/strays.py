@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from .again.nests import HALF, cast
+from .brought import KEEPS
 from .crash import given_to
 from .healed import Asked, Book, Done, edge
 from .names import Row, main_dtype
 from .silent import named
-from .watcher import KEEPS, Watcher
+from .watcher import Watcher
 from .wider import tame, torch_dtype
 
 

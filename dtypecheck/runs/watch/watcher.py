@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import isfinite
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -18,48 +15,27 @@ from ...read.roles import role_of
 from ...subjects import Request
 from ...subjects.shown import Crash
 from ..modules import came_from
-from ..origins import TYPED, Origin, tensors
+from ..origins import Origin, tensors
 from ..script.trace import trimmed
 from ..words import first_line
 from .attend import Healer, Keeper
 from .blame import Stories, blamed, note
-from .crash import Messages, Seen, crash_of, given_to
+from .brought import brought
+from .crash import Messages, Seen, crash_of
 from .each_operator import EachOperator
 from .facts import look
 from .found import Finds, frame_of
 from .hooks import Hooks
 from .makers import Between, Following, Makers
-from .names import INSTALLED, Names, Root, Row, let_go
+from .names import Names, Root
 from .producers import BEFORE, suspicious
-from .steps import MASKS, Call, Thread
+from .settings import Settings
+from .steps import Call, Thread, keep_largest, recomputed
+from .variables import let_go
+from .ways import Ways
 
 DECODERS: Final = re.compile(r"$|.*decoder$")
 """Which parts of a VAE give a picture, when they are called from outside: all of it, or its decoder."""
-KEEPS: Final = 16
-"""Elements up to which a float32 tensor may come into a half component: timesteps, scales."""
-_OURS: Final = __file__.replace("\\", "/").partition("/runs/watch/")[0] + "/"
-
-
-def is_own(path: str) -> bool:
-    """Whether a file is the user's: no installed library, none of ours."""
-    typed = not path.startswith("<") or path.startswith(TYPED)
-    return typed and not path.startswith(_OURS) and not any(part in path for part in INSTALLED)
-
-
-@dataclass(slots=True)
-class Settings:
-    """How closely to look.
-
-    level: "component", "module" or "op". eager: no part is compiled. owns, shown: which files are the user's own, their paths.
-    tell: says at once what is not seen; a report says it again at its end.
-    """
-
-    level: str = "module"
-    eager: bool = False
-    owns: Callable[[str], bool] = is_own
-    shown: Callable[[str], str] = str
-    crashed: Callable[[BaseException, str], None] | None = None
-    tell: Callable[[str], None] = logging.getLogger("dtypecheck").warning
 
 
 class Watcher:
@@ -95,7 +71,7 @@ class Watcher:
         self.calls = 0
         self.alone = 0
         self.steps = 0
-        self.met: dict[Row, None] = {}
+        self.ways = Ways()
         self.strange: dict[Root, tuple[str, str]] = {}
 
     # -- on and off
@@ -123,9 +99,10 @@ class Watcher:
         if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
             self._cannot(f"{root.name} was captured into a CUDA graph: what runs in it is not seen")
             return False
-        root.steps += 1
+        call.again = recomputed()
+        root.steps += not (call.again and root.steps)
         call.step = root.steps
-        if not thread.depth:
+        if not thread.depth and not (call.again and thread.number):
             self.alone -= 1
             thread.number = self.alone
             if self.finds.apart:
@@ -135,7 +112,8 @@ class Watcher:
         thread.outer = (call, module, args, kwargs)
         thread.failed = None
         if root.main is not None and root.main.is_half and root not in self.strange:
-            self._stranger(root, call, args, kwargs)
+            found = brought(call, args, kwargs, self.makers, self.settings.owns)
+            self.strange.update({root: found} if found else {})
         let_go(sys._getframe(3))
         if self.keeper is not None:
             self.keeper.keep(call, module, args, kwargs)
@@ -179,21 +157,6 @@ class Watcher:
             events = {(event.kind, event.module): event for event in (*(root.facts.events if root.facts else ()), *facts.events)}
             root.facts, root.main = replace(facts, events=tuple(events.values())), facts.main
 
-    def _stranger(self, root: Root, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A float32 stream that another component, or the caller, brings into a half component."""
-        for name, tensor in given_to(call, args, kwargs):
-            if tensor.dtype is torch.float32 and tensor.dim() and tensor.numel() > KEEPS and not any(w in name for w in MASKS):
-                origin = self.makers.of(tensor)
-                if origin is not None and self._from_outside(origin) and origin.component != root.name:
-                    self.strange[root] = name, str(replace(origin, through=name))
-                    return
-
-    def _from_outside(self, origin: Origin) -> bool:
-        """Whether a component, a caller or a line of the user's made a tensor, and no library's code."""
-        path = origin.where.rpartition(":")[0]
-        mine = origin.kind == "code" and Path(path).is_absolute() and self.settings.owns(path)
-        return mine or origin.kind in ("component", "argument")
-
     # -- what the calls of pipelines tell
 
     def opens(self, pipe: Any, variable: str) -> None:
@@ -216,24 +179,6 @@ class Watcher:
         if self.messages.about_dtypes(fault):
             self.explain(fault)
 
-    def way(self, call: Call, module: torch.nn.Module) -> None:
-        """A call of a module ended well: count the way it was called."""
-        row, key = call.row, _way(call, module)
-        row.ways[key] = row.ways.get(key, 0) + 1
-        if row.ways[key] == 1:
-            row.root.stale = True
-            self.met.setdefault(row)
-
-    def unmade(self, calls: list[Call]) -> None:
-        """Calls that are made again count once."""
-        for call in calls:
-            module = call.row.module() if not call.operator else None
-            key = _way(call, module) if module is not None else None
-            if key in call.row.ways:
-                call.row.ways[key] -= 1
-                if not call.row.ways[key]:
-                    del call.row.ways[key]
-
     def ends(self, thread: Thread, call: Call, result: Any) -> None:
         """The outermost call ended well."""
         root = call.row.root
@@ -255,13 +200,8 @@ class Watcher:
         thread.outer = None
         self.between.back()
         if self.decoded is not None and self.roles.get(root.name) == "vae" and DECODERS.match(call.row.below):
-            self.decoded(result, self._spoiler())
-
-    def _spoiler(self) -> str:
-        """The module that made the first number that is not finite in this call of the pipeline, "" if none did."""
-        here = [it for it in self.finds.found.values() if it.call == self.thread.number and it.fault.reaches]
-        bad = [it for it in here if it.fault.kind in ("nan", "inf")]
-        return self.names.path(bad[0].row) if bad and bad[0].row else ""
+            spoiler = self.finds.spoiler(thread.number)
+            self.decoded(result, self.names.path(spoiler) if spoiler else "")
 
     def failed(
         self,
@@ -341,25 +281,9 @@ class Watcher:
             self.limits.setdefault(f"{root.name}: its numbers could not be fetched ({first_line(fault)})")
             return
         self.steps += 1
-        for call in calls:
-            row = call.row
-            for number in call.outs:
-                low, high = values[number]
-                most = high if high > -low else -low
-                if most > row.absmax and isfinite(most):
-                    row.absmax = most
+        keep_largest(calls, values)
         if suspicious(values):
             self.finds.look(thread, root, calls, values, thread.number)
         elif whole:
             thread.tainted.discard(root.name)
         thread.tail = [(call.row, frame_of(call, values)) for call in calls[-BEFORE:] if call.row.leaf]
-
-
-def _way(call: Call, module: torch.nn.Module) -> tuple[Any, ...]:
-    """The dtypes of what goes in, comes out, and is the weight."""
-    weight = module._parameters.get("weight")
-    return (
-        call.inputs[0] if call.inputs else None,
-        call.outputs[0] if call.outputs else None,
-        weight.dtype if weight is not None else None,
-    )

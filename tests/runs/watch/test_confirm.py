@@ -459,7 +459,7 @@ def test_nothing_is_made_again_while_another_thread_runs_a_model() -> None:
         assert inside.wait(20)
         net(half())
         go_on.set()
-        other.join()
+        other.join(60)
     assert [it.replay for it in seen.run.producers if it.kind == "inf"] == [None]
     assert any("another thread was running a model" in it for it in seen.run.limits)
 

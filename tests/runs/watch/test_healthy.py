@@ -154,7 +154,9 @@ def watched_script(script: str, tmp_path: Path, *arguments: str) -> subprocess.C
     place.write_text(script)
     words = [sys.executable, "-W", "ignore", "-m", "dtypecheck", "watch", "serve.py", *arguments]
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
-    return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, **quiet})
+    return subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, **quiet}, timeout=300
+    )
 
 
 def said(process: subprocess.CompletedProcess[str]) -> list[str]:

@@ -602,7 +602,7 @@ def test_threads_that_load_at_once_have_their_own_lines(models: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(60)
     stories = {name: history.of(module) for name, module in found.items()}
     lines = {name: story.load.line.rpartition(":")[2] for name, story in stories.items() if story and story.load}
     assert lines == {
@@ -651,7 +651,9 @@ def test_libraries_that_are_imported_later_are_heard_and_none_need_be_there(mode
     said = []
     for name, text in (("later.py", later), ("without.py", without)):
         (tmp_path / name).write_text(dedent(text))
-        done = subprocess.run([sys.executable, "-W", "ignore", name], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", name], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stderr
         said += done.stdout.splitlines()
     assert said == ["'float16' later.py:9", "black.png", "[] [] []", ".half() uniform [] [] []"]

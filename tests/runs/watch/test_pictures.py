@@ -600,14 +600,14 @@ def test_threads_do_not_mix_their_pictures(pictures: Pictures) -> None:
     def work(value: float) -> None:
         decoded = torch.full((1, 3, 8, 8), value)
         pictures.decoded(decoded)
-        gate.wait()
+        gate.wait(timeout=60)
         VaeImageProcessor().postprocess(decoded.clamp(-1, 1) + 0.0, "pt")
 
     threads = [threading.Thread(target=work, args=(value,)) for value in (INF, 0.5)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert sorted((it.verdict, it.seen) for it in pictures.seen()) == [("inf", "decode"), ("uniform", "postprocess")]
 
 

@@ -366,7 +366,7 @@ def test_modules_that_run_in_other_threads_are_seen_each_in_its_own_stack() -> N
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(60)
     assert seen.run.steps == {"Net": 4}
 
 
@@ -499,7 +499,7 @@ def test_a_bad_call_in_one_thread_is_not_held_against_another() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(60)
     assert set(outcomes) == {(False, "fine"), (True, "raised")}
     assert bad is not good
 

@@ -98,7 +98,12 @@ def _quiet() -> Iterator[None]:
     from diffusers.utils import logging
     from transformers.utils import logging as other
 
+    levels = logging.get_verbosity(), other.get_verbosity()
     with open(os.devnull, "w") as sink, contextlib.redirect_stderr(sink), contextlib.redirect_stdout(sink):
         logging.set_verbosity_error()
         other.set_verbosity_error()
-        yield
+        try:
+            yield
+        finally:
+            logging.set_verbosity(levels[0])
+            other.set_verbosity(levels[1])
