@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tiny tensors, and a worker on every core already
+
 from dtypecheck.knowledge import Knowledge
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+LONG = (
+    "test_readme.py", "runs/watch/test_cases.py", "runs/watch/test_healthy.py", "runs/test_truth.py",
+    "runs/test_script.py", "runs/test_rehearse.py", "runs/watch/test_watch_script.py", "harvest/test_rehearsals.py",
+    "loading/test_real_loads.py", "test_cli.py",
+    "test_explain.py", "runs/watch/test_pictures.py", "read/test_pickled.py", "runs/test_contracts.py",
+    "runs/watch/test_history.py", "runs/test_blame.py", "runs/watch/test_confirm.py", "runs/test_folder.py",
+    "runs/watch/test_planted.py", "runs/watch/test_heal.py", "runs/test_matrix.py", "read/test_runs.py",
+    "runs/watch/test_processes.py", "test_notebook.py", "test_wheel.py", "render/test_html.py", "checks/test_recorded_runs.py",
+)  # fmt: skip
+"""The files that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: xdist hands out whole files in this order, so that at the end no worker waits for another's last one."""
+    place = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +51,7 @@ def shared_data() -> Path:
 def shared_tree(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The 51 real model directories at true size, their weights sparse."""
     out = tmp_path_factory.mktemp("shared")
-    subprocess.run([sys.executable, str(shared_data / "make_tree.py"), str(out)], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(shared_data / "make_tree.py"), str(out)], check=True, capture_output=True, timeout=300)
     return out
 
 
@@ -40,5 +59,7 @@ def shared_tree(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case of fixtures/, laid out at true size, the weights sparse."""
     out = tmp_path_factory.mktemp("cases")
-    subprocess.run([sys.executable, str(ROOT / "fixtures" / "lay_out.py"), str(out)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(ROOT / "fixtures" / "lay_out.py"), str(out)], check=True, capture_output=True, timeout=300
+    )
     return out

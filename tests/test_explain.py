@@ -155,7 +155,9 @@ def test_nothing_heavy_is_imported_for_it(tmp_path: Path) -> None:
         "import sys\nfrom dtypecheck.cli import main\ntry:\n    main(['explain', sys.argv[1]])\nexcept SystemExit:\n    pass\n"
         "print(sorted({'torch', 'numpy', 'rich', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, SDXL], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, SDXL], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=300
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -123,7 +123,7 @@ def test_nothing_is_written_outside_the_case(tmp_path: Path, name: str) -> None:
 def test_the_command_prints_a_line_a_case_and_knows_no_other(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(FIXTURES / "lay_out.py"), str(tmp_path / "out"), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     done = run("bert-f32", "textual-inversion")
     assert done.returncode == 0
@@ -158,7 +158,9 @@ def test_every_shapes_file_is_used() -> None:
 @pytest.mark.slow
 def test_the_classes_make_the_committed_shapes(tmp_path: Path) -> None:
     pytest.importorskip("diffusers", reason="make_shapes.py builds the classes, and diffusers is not installed")
-    subprocess.run([sys.executable, str(FIXTURES / "make_shapes.py"), str(tmp_path)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(FIXTURES / "make_shapes.py"), str(tmp_path)], check=True, capture_output=True, timeout=300
+    )
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert sorted(made) == sorted(path.name for path in FIXTURES.glob("shapes/*.txt"))
     assert [name for name in made if made[name] != (FIXTURES / "shapes" / name).read_bytes()] == []

@@ -36,7 +36,11 @@ def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, cases: Path,
     venv.create(tmp_path / "venv", with_pip=False, system_site_packages=True)
     python = tmp_path / "venv" / "bin" / "python"
     site = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
     ).stdout.strip()
     zipfile.ZipFile(wheel).extractall(site)
     base = next(path for path in sys.path if path.endswith("site-packages"))
@@ -50,6 +54,7 @@ def test_an_installed_wheel_scans_as_the_checkout_does(wheel: Path, cases: Path,
         capture_output=True,
         text=True,
         env=environment,
+        timeout=300,
     )
     assert str(tmp_path) in done.stderr
     assert done.returncode == 1, done.stderr

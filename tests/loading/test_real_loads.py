@@ -344,7 +344,9 @@ def old() -> Old:
     def ask(items: list[dict[str, Any]]) -> list[Any]:
         settings = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", ""), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
         command = [python, str(Path(__file__).with_name("real.py"))]
-        done = subprocess.run(command, input=json.dumps(items), capture_output=True, text=True, check=False, env=settings)
+        done = subprocess.run(
+            command, input=json.dumps(items), capture_output=True, text=True, check=False, env=settings, timeout=3000
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         answer = json.loads(done.stdout)
         assert [f"{name}=={answer['versions'][name]}" for name in ("transformers", "diffusers")] == list(OLD)

@@ -648,9 +648,9 @@ BOMBS = {
 def test_a_stream_made_to_exhaust_the_reader_ends_soon_and_small(name: str) -> None:
     for content in (BOMBS[name], zipped(BOMBS[name])):
         tracemalloc.start()
-        begun = time.perf_counter()
+        begun = time.thread_time()  # of this thread alone: how busy the machine is proves nothing
         header = header_of(content)
-        taken, peak = time.perf_counter() - begun, tracemalloc.get_traced_memory()[1]
+        taken, peak = time.thread_time() - begun, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert isinstance(header, Header)
         assert taken < 20
@@ -687,9 +687,9 @@ def test_an_archive_of_100_000_entries_is_read_soon() -> None:
     end = struct.pack("<4sLQL", b"PK\x06\x07", 0, 4 + len(directory), 1) + struct.pack(
         "<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0
     )
-    begun = time.perf_counter()
+    begun = time.thread_time()
     header = header_of(b"PK\x03\x04" + directory + record + end)
-    assert time.perf_counter() - begun < 5
+    assert time.thread_time() - begun < 5
     assert "without a data.pkl" in header.problems[0].detail
 
 

@@ -240,7 +240,7 @@ def test_what_a_shell_writes_is_decoded(encoding: str) -> None:
 def test_a_real_process_is_read(tmp_path: Path) -> None:
     script = tmp_path / "serve.py"
     script.write_text("def main():\n    raise RuntimeError('expected scalar type Half but found Float')\n\nmain()\n")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=300)
     (raised,) = read(plain(done.stderr))
     assert [(frame.line, frame.function, frame.code) for frame in raised.frames] == [
         (4, "<module>", "main()"),
