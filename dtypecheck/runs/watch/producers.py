@@ -71,7 +71,10 @@ def _first(calls: list[Call], values: list[Extremes]) -> Fault | None:
     if at is None:
         return None
     bad = calls[at]
-    if _good_in(bad, values):
+    if (source := _source(bad, calls[:at], values)) is not None:
+        bad, at = source, calls.index(source)
+        fault = Fault("inf", bad, _lowest(bad, values), _absmax(bad, values))
+    elif _good_in(bad, values):
         fault = Fault(_kind(bad.outs, bad, values), bad, _dtype(bad.outs, bad.outputs, bad, values), _absmax(bad, values))
     else:
         holder = bad.above
@@ -98,6 +101,33 @@ def _first(calls: list[Call], values: list[Extremes]) -> Fault | None:
         if fault.killer is None and fault.first is bad and _good_out(bad, values):
             fault.killer = bad
     return fault
+
+
+def _source(bad: Call, before: list[Call], values: list[Extremes]) -> Call | None:
+    """Who made the -inf that a call broke on, followed back through those that handed it on; None where it was given none.
+
+    A mask hides what it is put on and breaks nothing: -inf that makes NaN or inf of the next module was an overflow.
+    """
+    low = _low(bad.ins, bad, values)
+    if not all(n < 0 or n in low or finite(values[n], n in bad.masks) for n in bad.ins):
+        return None
+    found, wanted = None, {values[n] for n in low}
+    for call in reversed(before):
+        # one tensor may have been measured twice, and of nested calls with the same output the innermost ended first
+        if wanted & {values[n] for n in _low(call.outs, call, values)}:
+            found, wanted = call, wanted | {values[n] for n in _low(call.ins, call, values)}
+    return found if found is not None and not _low(found.ins, found, values) else None
+
+
+def _low(numbers: list[int], call: Call, values: list[Extremes]) -> set[int]:
+    """Those that are -inf beside finite numbers, but for masks."""
+    return {n for n in numbers if n >= 0 and n not in call.masks and values[n][0] == -inf and isfinite(values[n][1])}
+
+
+def _lowest(call: Call, values: list[Extremes]) -> torch.dtype:
+    """The dtype of the output that is -inf in part."""
+    low = _low(call.outs, call, values)
+    return next((dtype for n, dtype in zip(call.outs, call.outputs, strict=False) if n in low), torch.float32)
 
 
 def _operator(found: Fault, calls: list[Call], values: list[Extremes]) -> str:

@@ -63,6 +63,12 @@ def test_the_producer_named_is_the_one_planted(number: int) -> None:
     check(number, list(FAMILIES))
 
 
+@pytest.mark.parametrize("number", [18, 33])
+def test_minus_inf_that_the_next_module_breaks_on_is_no_mask(number: int) -> None:
+    """A composite module, or a block that adds in place, gave -inf beside finite numbers, and NaN came of it one module later."""
+    check(number, list(FAMILIES))
+
+
 @pytest.mark.parametrize("number", range(4))
 def test_following_every_operator_names_the_same_module(number: int) -> None:
     check(number, list(FAMILIES), "op")
