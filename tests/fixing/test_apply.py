@@ -142,9 +142,11 @@ def test_progress_counts_every_byte_that_is_checked_and_written(model: Path) -> 
     heard: list[Progress] = []
     made = plan(model, *edits(model))
     apply(model, made, told=heard.append)
-    assert [step.done for step in heard] == sorted(step.done for step in heard)
-    assert heard[-1].done == heard[-1].total > 13_000
-    assert {step.file for step in heard} >= {"vae/config.json", "serve.py"}
+    counted = [step for step in heard if not step.phase]
+    assert [step.done for step in counted] == sorted(step.done for step in counted)
+    assert counted[-1].done == counted[-1].total > 13_000
+    assert [step.phase for step in heard[len(counted) :]] == ["checking what was written", "done"]
+    assert {step.file for step in counted} >= {"vae/config.json", "serve.py"}
 
 
 def test_a_plan_that_changes_nothing_leaves_no_trace(model: Path) -> None:
@@ -499,6 +501,9 @@ def test_scan_reports_an_interrupted_fix_of_the_target_of_its_parts_and_of_what_
     quiet = {finding.code for finding in scan(model).findings}
     assert "DT013" not in quiet
     interrupt(model, plan(model, *edits(model)))
+    for target, owner in ((model, model), (model / "vae", model), (model.parent, model)):
+        told = [finding.fix.title for finding in scan(target).findings if finding.code == "DT013" and finding.fix]
+        assert told == [f"dtypecheck undo {owner} takes it back, dtypecheck fix {owner} --apply ends it"]
     found = interrupted(model)
     assert found is not None
     assert 0 < found.done < found.of

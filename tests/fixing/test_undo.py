@@ -105,7 +105,9 @@ def test_a_file_that_was_changed_since_is_not_taken_away_without_force(model: Pa
     undo(model, force=True)
     if "vae/" not in path:  # a renamed file has one content: what was written into it stays
         assert tree(model) == before
-    assert not (model.parent / ".model.dtypecheck-undo").exists()
+    kept = [path.read_bytes() for path in model.parent.glob(f".model.dtypecheck-undo/kept-*/{path}")]
+    assert [data[-4:] for data in kept] == ([] if "vae/" in path else [b"mine"])
+    assert (model.parent / ".model.dtypecheck-undo").exists() == bool(kept)
 
 
 def test_a_new_file_where_one_was_removed_is_not_taken_away_without_force(model: Path) -> None:
@@ -394,7 +396,11 @@ def test_the_exit_codes_of_undo(model: Path, command: Command) -> None:
     assert "serve.py: it was changed since the fix" in err
     assert "--force" in err
     code, out, err = command("undo", "model", "--force")
-    assert (code, out, err) == (0, "model: took back model: everything at once; 7 files as before\n", "")
+    first, second = out.splitlines()
+    assert (code, first, err) == (0, "model: took back model: everything at once; 7 files as before", "")
+    told, kept = second.split(" is kept as ")
+    assert told == "serve.py: what it was since the fix"
+    assert (model.parent / kept).read_text() == "mine"
     assert tree(model) == before
     assert command("undo", "model")[0] == 3
     assert command("undo", "no-model")[0] == 2

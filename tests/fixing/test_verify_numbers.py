@@ -18,7 +18,7 @@ from dtypecheck.fixing.apply import apply
 from dtypecheck.fixing.overlay import after
 from dtypecheck.fixing.propose import Wish, propose
 from dtypecheck.fixing.states import states
-from dtypecheck.fixing.verify import Verified, memory, numbers, rehearsed, verify, worse
+from dtypecheck.fixing.verify import Verified, calls, memory, numbers, rehearsed, verify, worse
 from dtypecheck.fixing.verify.bytes import gathered
 from dtypecheck.fixplan import FixPlan, Step
 from dtypecheck.knowledge import Knowledge
@@ -74,6 +74,28 @@ def test_a_variant_that_is_written_beside_is_loaded_and_compared(store: Path, tm
     assert result.reasons == ()
     assert "variant fp16: rehearsal: it runs on cpu (one forward)" in result.measured
     assert result.measured[-1].startswith("variant fp16: T5EncoderModel: its output differs from fp32 by at most 0.0")
+
+
+def test_the_same_fix_is_told_in_the_same_numbers_whatever_was_drawn_before(
+    store: Path, tmp_path: Path, known: Knowledge
+) -> None:
+    told = []
+    for seed in (1, 2, 3):
+        models.lay_out("sdxl", store, tmp_path / str(seed) / "m", known)
+        torch.manual_seed(seed)
+        drawn = torch.random.get_rng_state()
+        told.append(checked(tmp_path / str(seed) / "m", "bf16", None, known).measured)
+        assert torch.equal(torch.random.get_rng_state(), drawn)
+    assert any(line.startswith("unet: its output differs") for line in told[0])
+    assert told[0] == told[1] == told[2]
+
+
+def test_an_argument_gets_the_same_numbers_whatever_else_is_given() -> None:
+    shaped = calls.Shaped((2, 3), torch.float32)
+    _, alone = calls.numbers(calls.Call("forward", torch.float32, (), {"sample": shaped}), 1)
+    _, both = calls.numbers(calls.Call("forward", torch.float32, (shaped,), {"first": shaped, "sample": shaped}), 1)
+    assert torch.equal(alone["sample"], both["sample"])
+    assert not torch.equal(both["first"], both["sample"])
 
 
 def kl(root: Path, hot: bool = False, **config: object) -> Path:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from ...findings import Finding, Fix
+from ...knowledge import Knowledge
 from ...read.header import INTERRUPTED_FIX
+from ...subjects import Problem
 from ..problem import OfKind
 
 
@@ -29,3 +34,9 @@ class InterruptedFix(OfKind):
     severity = "error"
     kind = INTERRUPTED_FIX
     remedy = "dtypecheck undo takes it back, dtypecheck fix --apply ends it"
+
+    def check(self, problem: Problem, known: Knowledge) -> Iterator[Finding]:
+        """The problem as a finding. Behind the first line of its detail stand the commands, with the target to type."""
+        if problem.kind == self.kind:
+            told, _, commands = problem.detail.partition("\n")
+            yield self.finding(problem.where, told, fix=Fix(commands or self.remedy), source=problem.kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .acts import Acts
 from .before import before_and_after, planned
-from .interruption import interrupted, unended
+from .interruption import interrupted, unended, unfinished
 from .out import write_out
 from .results import Applied, Interrupted, Locked, NothingToUndo, Progress, Pruned, Stale, Undone, Unended
 from .transaction import apply, finish
@@ -28,5 +28,6 @@ __all__ = [
     "planned",
     "undo",
     "unended",
+    "unfinished",
     "write_out",
 ]

@@ -13,6 +13,7 @@ from .plainly import cause
 from .signals import undisturbed
 from .swap import turn
 from .sweep import sweep
+from .typed import undoing
 
 
 @contextlib.contextmanager
@@ -22,6 +23,7 @@ def taken_back(target: Target, journal: Journal) -> Iterator[None]:
         yield
     except BaseException as fault:
         if journal.ended:
+            fault.add_note("the fix is done")
             raise
         with undisturbed():
             roll_back(target, journal)
@@ -51,7 +53,7 @@ def roll_back(target: Target, journal: Journal) -> None:
         faults.append(cause(fault))
     if faults:
         text = f"{faults[0]}; {len(faults)} of {len(journal.items) + len(journal.folders)} changes could not be taken back yet"
-        raise Refusal(f"{text}; nothing is lost: {journal.generation.folder}", f"dtypecheck undo {target.label}  tries it again")
+        raise Refusal(f"{text}; nothing is lost: {journal.generation.folder}", f"{undoing(target.label)}  tries it again")
     with contextlib.suppress(OSError):
         journal.end("undone")
     sweep(journal.generation, journal.acts)

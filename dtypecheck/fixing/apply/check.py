@@ -15,6 +15,7 @@ from ..refusal import Refusal
 from .acts import Acts
 from .places import OUT, Target, way
 from .results import Progress, Stale, Told
+from .typed import typed
 
 
 @dataclass(slots=True)
@@ -117,7 +118,11 @@ def _status(place: Path, path: str, state: State) -> os.stat_result | None:
 
 def _may_change(target: Target, path: str, status: os.stat_result | None) -> None:
     if status is not None and not status.st_mode & 0o222:
-        raise Refusal(f"{path}: it is read-only", OUT, f"chmod u+w {path}")
+        raise Refusal(
+            f"{path}: it is read-only",
+            OUT,
+            f"chmod u+w {typed((target.root / path).as_posix() if target.name else f'{target.label}/{path}')}",
+        )
     folder = (target.root / path).parent
     while not folder.is_dir():
         folder = folder.parent

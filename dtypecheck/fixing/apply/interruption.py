@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..refusal import Refusal
@@ -14,6 +15,7 @@ from .places import Target, locate
 from .recount import generations, read
 from .results import Interrupted, Locked, Unended
 from .swap import is_new
+from .typed import near, ways
 
 
 def interrupted(target: Path) -> Interrupted | None:
@@ -51,36 +53,44 @@ def unended(target: Path) -> Iterator[tuple[str, str]]:
 
     A journal that cannot be read is told like one that did not end.
     """
+    yield from ((path, text) for path, text, _ in unfinished(target))
+
+
+def unfinished(target: Path) -> Iterator[tuple[str, str, str]]:
+    """As `unended`, and with what is to be typed about each."""
     place = locate(target)
-    here = [(place.name or ".", place), *((path, locate(owner_of(folder))) for path, folder in around(place.place))]
+    here = [(place.name or ".", place), *((path, owner_from(place, path, folder)) for path, folder in around(place.place))]
     for path, owner in here:
         try:
             found = of(owner)
         except (Refusal, OSError) as fault:
-            yield path, f"the undo data of a fix cannot be read: {fault}"
+            yield path, f"the undo data of a fix cannot be read: {fault}", ""
         else:
             if found:
-                yield path, found.text
+                yield path, found.text, ", ".join(" ".join(way.split("  ")) for way in ways(owner.label))
+
+
+def owner_from(target: Target, path: str, undo: Path) -> Target:
+    """Whose undo data it is, called as the target is. path: of the owner in the target, "." for what the target is part of."""
+    owner = owner_of(undo)
+    label = near(owner) if path == "." else f"{target.label.rstrip('/')}/{path}"
+    return replace(locate(owner), label=label)
 
 
 def alone(target: Target) -> None:
     """errors: Unended or Locked when a part of the target, or what it is part of, is in the middle of a fix."""
-    for _, folder in around(target.place):
-        owner = locate(owner_of(folder))
+    for path, folder in around(target.place):
+        owner = owner_from(target, path, folder)
         if process := holder(folder):
             raise Locked(f"{owner.label}: process {process} is changing it right now")
         if found := of(owner):
-            raise Unended(f"{owner.label}: {found.text}", *_ways(owner))
+            raise Unended(f"{owner.label}: {found.text}", *ways(owner.label))
 
 
 def ended(target: Target) -> None:
     """errors: Unended when an earlier fix of the target itself did not end."""
     if found := of(target):
-        raise Unended(f"{target.label}: {found.text}", *_ways(target))
-
-
-def _ways(target: Target) -> tuple[str, str]:
-    return f"dtypecheck undo {target.label}  takes it back", f"dtypecheck fix {target.label} --apply  ends it"
+        raise Unended(f"{target.label}: {found.text}", *ways(target.label))
 
 
 def _text(stage: str, done: int, of: int, process: int) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Record:
     """What a journal says. items: None while they are being staged. folders: made by the fix, the outer ones first.
 
     stage: the last thing that was begun: staging, swapping, checking, undoing, or ended. result: "done" or "undone" when ended.
-    elsewhere: the folder that the old files were moved to, as text for people.
+    elsewhere: the folder that the old files were moved to, as text for people. began: in nanoseconds, 0 where not known.
     """
 
     plan: FixPlan
@@ -80,6 +81,7 @@ class Record:
     stage: str = "staging"
     result: str = ""
     elsewhere: str = ""
+    began: int = 0
 
 
 @dataclass(slots=True)
@@ -128,7 +130,8 @@ def begin(target: Target, plan: FixPlan, journal: Journal) -> None:
     """Make the generation, with its plan in the journal. errors: OSError."""
     generation, acts = journal.generation, journal.acts
     acts.mkdir(generation.folder, 0o700)
-    line = json.dumps({"journal": VERSION, "single": target.name, "plan": document(plan)}, separators=(",", ":")) + "\n"
+    told = {"journal": VERSION, "single": target.name, "began": time.time_ns(), "plan": document(plan)}
+    line = json.dumps(told, separators=(",", ":")) + "\n"
     handle = acts.create(generation.journal, 0o600)
     try:
         acts.write(handle, line.encode(), generation.journal)

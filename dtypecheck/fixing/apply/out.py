@@ -17,7 +17,7 @@ from .acts import Acts
 from .check import Meter, check, still, to_hash
 from .places import Target, Touched, locate
 from .plainly import plainly
-from .results import Applied, Locked, Told
+from .results import CHECKING, DONE, Applied, Locked, Told, phase
 from .signals import stoppable
 from .stage import enough_room, naming, write
 
@@ -61,10 +61,12 @@ def write_out(
                 still(place, known, path, follow=True)
             for folder, _, _ in os.walk(part):
                 acts.sync_folder(Path(folder))
+            phase(told, CHECKING)
             if verify and (reasons := tuple(verify(part))):
                 raise Refusal(f"{out}: it is not as it should be after the fix: {'; '.join(reasons)}; it was not written")
             acts.replace(part, new)
             acts.sync_folder(new.parent)
+            phase(told, DONE)
         return Applied(out, tuple(contents), tuple(sorted(gone)), total, None, tuple(notes))
 
 

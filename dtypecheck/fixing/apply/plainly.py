@@ -6,10 +6,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from ..refusal import Refusal
 from .places import OUT
+from .typed import near
 
 _CAUSES: Final = {
     errno.ENOSPC: "the disk is full",
@@ -40,7 +42,7 @@ def cause(fault: OSError) -> str:
     """The file and why."""
     why = _CAUSES.get(fault.errno or 0) or fault.strerror or str(fault)
     name = fault.filename
-    return f"{os.fsdecode(name)}: {why}" if isinstance(name, (str, bytes, os.PathLike)) else why
+    return f"{near(Path(os.fsdecode(name)))}: {why}" if isinstance(name, (str, bytes, os.PathLike)) else why
 
 
 def offers(fault: OSError) -> tuple[str, ...]:

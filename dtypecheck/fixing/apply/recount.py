@@ -82,7 +82,10 @@ class _Reading:
                 raise Refusal(f"version {line['journal']!r}, this dtypecheck reads version {VERSION}")
             if line["single"] != self.target.name:
                 raise Refusal(f"it is about {str(line['single']) or 'a folder'!r}, not about {self.target.label}")
-            self.record = Record(plan_of(line["plan"]), self.target.name)
+            began = line.get("began", 0)
+            if type(began) is not int or began < 0:
+                raise Refusal("the time when it began is none")
+            self.record = Record(plan_of(line["plan"]), self.target.name, began=began)
             return
         if "staged" in line:
             items = tuple(_item(item) for item in line["staged"])

@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ..refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is: bytes done, bytes in all, and the file at work."""
+    """How far it is: bytes done, bytes in all, and the file at work; or, where no bytes are counted, a word for what is done."""
 
     done: int
     total: int
     file: str
+    phase: str = ""
 
 
 Told = Callable[[Progress], None]
+CHECKING: Final = "checking what was written"
+DONE: Final = "done"
+"""Nothing that happens from here on changes or takes back anything."""
+
+
+def phase(told: Told | None, word: str) -> None:
+    """Tell what is done now."""
+    if told:
+        told(Progress(1, 1, "", word))
 
 
 @dataclass(frozen=True, slots=True)

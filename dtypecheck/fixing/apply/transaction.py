@@ -20,11 +20,12 @@ from .lock import locked
 from .out import write_out
 from .places import Target, Touched, changeable, is_real_folder, locate
 from .plainly import plainly
-from .results import Applied, Told
+from .results import CHECKING, DONE, Applied, Told, phase
 from .signals import stoppable
 from .stage import can_link, enough_room, items_of, stage
 from .swap import refuse_changed, turn
 from .sweep import sweep, tidy
+from .typed import undoing
 
 Verify = Callable[[Path], Sequence[str]]
 
@@ -93,7 +94,7 @@ def finish(
             _still_staged(place, generation, record.items, acts, told)
             journal = resume(generation, record, acts)
             with taken_back(place, journal):
-                return _forward(place, journal, undo_dir, verify, again=True)
+                return _forward(place, journal, undo_dir, verify, told, again=True)
 
 
 def _carry_out(
@@ -120,7 +121,7 @@ def _carry_out(
         for path in known:
             still(place, known, path, follow=path not in changed)
         journal.staged(items, tuple(_missing_folders(place, made)))
-        return replace(_forward(place, journal, undo_dir, verify, again=False), notes=notes)
+        return replace(_forward(place, journal, undo_dir, verify, told, again=False), notes=notes)
 
 
 def _still_staged(place: Target, generation: Generation, items: tuple[Item, ...], acts: Acts, told: Told | None) -> None:
@@ -132,10 +133,12 @@ def _still_staged(place: Target, generation: Generation, items: tuple[Item, ...]
             continue
         plain = not waiting.is_symlink() and waiting.is_file()
         if not plain or hashed(waiting, acts, meter, item.path)[0] != item.new.sha256:
-            raise Refusal(f"{item.path}: what was to come in its place is not whole", f"dtypecheck undo {place.label}")
+            raise Refusal(f"{item.path}: what was to come in its place is not whole", undoing(place.label))
 
 
-def _forward(place: Target, journal: Journal, undo_dir: Path | None, verify: Verify | None, again: bool) -> Applied:
+def _forward(
+    place: Target, journal: Journal, undo_dir: Path | None, verify: Verify | None, told: Told | None, again: bool
+) -> Applied:
     """Swap what is staged in, and end. again: another process began it, so inodes may have other numbers by now."""
     generation, acts = journal.generation, journal.acts
     if again:
@@ -146,10 +149,12 @@ def _forward(place: Target, journal: Journal, undo_dir: Path | None, verify: Ver
         expect = replace(item.old, inode=0) if again and item.old else item.old
         turn(place, generation, number, item, NEW, acts, expect)
     journal.add(stage="checking")
+    phase(told, CHECKING)
     if verify and (reasons := tuple(verify(place.root))):
         raise Refusal(f"{place.label}: it is not as it should be after the fix: {'; '.join(reasons)}")
     refuse_changed(generation, journal.items)
     _end(place, journal, undo_dir)
+    phase(told, DONE)
     items = journal.items
     return Applied(
         place.root,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .step import swap
+from .step import no_vae, swap
 
-__all__ = ["swap"]
+__all__ = ["no_vae", "swap"]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ...knowledge import Knowledge, Row
 from ...subjects import Component
 from ..refusal import Refusal
 
 CONFIG: Final = "config.json"
+_PATIENCE: Final = 5.0
+"""Seconds until a hub that does not answer is none."""
 WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
 
 
@@ -40,12 +47,14 @@ def given(origin: str | Path, vae: Component, known: Knowledge) -> Given:
     if not word:
         fitting = [row for row in rows.values() if row.get("quality") == "full" and replaces(row, vae)]
         if not fitting:
-            raise Refusal(f"{vae.label}: no replacement is known for {vae.klass} with these settings; name a folder", *rows)
+            raise Refusal(
+                f"{vae.label}: no replacement is known for {vae.klass} with these settings; name a folder", *_typed(rows)
+            )
         row = fitting[0]
     else:
         found = rows.get(word) or next((row for row in rows.values() if row.get("repo") == word), None)
         if found is None:
-            raise Refusal(f"{word}: there is no such folder, and no such replacement is known", *rows)
+            raise Refusal(f"{word}: there is no such folder, and no such replacement is known", *_typed(rows))
         row = found
     return Given(fetched(str(row["repo"])), str(row["repo"]), row)
 
@@ -61,16 +70,51 @@ def fetched(repo: str) -> Path:
     """The folder of a repository of the hub: out of the cache, else fetched. errors: Refusal."""
     if (folder := cached(repo)) is not None:
         return folder
-    by_hand = f"download {CONFIG} and {WEIGHTS} of https://huggingface.co/{repo} into a folder and name that"
+    by_hand = f"download {CONFIG} and {WEIGHTS} of https://huggingface.co/{repo} into a folder and say --swap FOLDER"
     try:
         import huggingface_hub
     except ImportError:
         raise Refusal(f"{repo} is not in the cache of the hub, and nothing here can fetch it", _INSTALL, by_hand) from None
+    if silent := unreachable():
+        raise Refusal(f"{repo} is not in the cache of the hub, and cannot be fetched: {silent}", by_hand)
     try:
-        paths = [Path(huggingface_hub.hf_hub_download(repo, name)) for name in (CONFIG, WEIGHTS)]
+        with _quiet():
+            paths = [Path(huggingface_hub.hf_hub_download(repo, name)) for name in (CONFIG, WEIGHTS)]
     except (OSError, ValueError, RuntimeError) as fault:
         raise Refusal(f"{repo} is not in the cache of the hub, and cannot be fetched: {_first_line(fault)}", by_hand) from None
     return paths[0].parent
+
+
+def unreachable() -> str:
+    """Why the hub cannot be asked, "" where it answers or only the library can tell: it would try for half a minute."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return "HF_HUB_OFFLINE is set"
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if getproxies().get(address.scheme) or not address.hostname:
+        return ""
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        socket.create_connection((address.hostname, port), _PATIENCE).close()
+    except OSError as fault:
+        return f"{address.hostname} does not answer: {fault.strerror or fault}"
+    return ""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The library does not tell of its tries: how it ends is told."""
+    log = logging.getLogger("huggingface_hub")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _typed(rows: Iterable[str]) -> list[str]:
+    """Known replacements as they are asked for."""
+    return [f"--swap {name}" for name in rows]
 
 
 _INSTALL: Final = "pip install huggingface_hub"

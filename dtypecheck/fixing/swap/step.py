@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 from ...dtypes import parse
 from ...edits import Bring, Edit, Remove, SetKey
@@ -20,6 +22,7 @@ from .fits import differences
 from .given import CONFIG, Given, given
 
 STRATEGY = "swap-vae"
+_AT_ONCE: Final = 1 << 23
 _STEM = "diffusion_pytorch_model"
 
 
@@ -39,16 +42,18 @@ def swap(pipeline: Pipeline, vae: Component, origin: str | Path, files: Files, k
         if chosen.format != "safetensors" or chosen.index:
             raise Refusal(f"{found.label}: its weights are no single safetensors file; fix that folder first (--to fp32)")
     except Refusal as refusal:
-        return Refused(vae.path, str(refusal), (), refusal.offers)
+        return Refused(_place(vae), str(refusal), (), refusal.offers)
     against = tuple(differences(pipeline, vae, new, found.row, chosen, known))
     if against:
-        return Refused(vae.path, f"{found.label} does not fit: {'; '.join(against)}")
+        return Refused(_place(vae), f"{found.label} does not fit: {'; '.join(against)}")
     edits = tuple(_edits(pipeline, vae, new, found, chosen, files))
+    if _is_it(vae, found, edits, files):
+        return Refused(_place(vae), f"{found.label} is this VAE already", done=True)
     brought = {edit.path: Path(edit.origin).stat().st_size for edit in edits if isinstance(edit, Bring)}
     gone = {edit.path for edit in edits if isinstance(edit, Remove)} | brought.keys()
     sizes = {entry.name: entry.size for entry in files.entries()}
     return Step(
-        place=vae.path,
+        place=_place(vae),
         change=f"{vae.described} -> {found.label}" + (f" ({new.klass})" if new.klass != vae.klass else ""),
         edits=edits,
         lossless=False,
@@ -57,6 +62,51 @@ def swap(pipeline: Pipeline, vae: Component, origin: str | Path, files: Files, k
         costs=_costs(vae, new, found, edits),
         strategy=STRATEGY,
     )
+
+
+def no_vae(pipeline: Pipeline) -> Refused:
+    """What is said where a swap was asked for and there is no autoencoder."""
+    names = ", ".join(part.name or part.described for part in pipeline.components)
+    holds = f"; it holds {names}" if pipeline.kind == "pipeline" and names else ""
+    what = pipeline.klass or next((part.klass for part in pipeline.components if part.klass), None) or "this"
+    return Refused(pipeline.path or ".", f"there is no VAE in {what} that another one could be put in place of{holds}")
+
+
+def _place(vae: Component) -> str:
+    return vae.path or "."
+
+
+def _is_it(vae: Component, found: Given, edits: tuple[Edit, ...], files: Files) -> bool:
+    """Whether it is the folder of the VAE itself, or every file that would be brought is there already and none would go."""
+    if isinstance(files, Directory) and (files.root / _place(vae)).exists() and found.folder.samefile(files.root / _place(vae)):
+        return True
+    sizes = {entry.name: entry.size for entry in files.entries()}
+    return all(isinstance(edit, Bring) and edit.path in sizes and _same(edit, sizes[edit.path], files) for edit in edits)
+
+
+def _same(edit: Bring, size: int, files: Files) -> bool:
+    """Whether a file holds what would be brought; a config, whether it means the same."""
+    origin = Path(edit.origin)
+    if edit.path.rpartition("/")[2] == CONFIG:
+        with contextlib.suppress(ValueError):
+            return _meant(json.loads(files.read(edit.path))) == _meant(json.loads(origin.read_bytes()))
+        return False
+    if size != origin.stat().st_size:
+        return False
+    digest, at = hashlib.sha256(), 0
+    while block := files.read(edit.path, at, _AT_ONCE):
+        digest.update(block)
+        at += len(block)
+    return digest.hexdigest() == edit.sha256
+
+
+def _meant(config: Any) -> dict[str, Any]:
+    """A config without notes on where it came from and what wrote it."""
+    return {
+        key: value
+        for key, value in (config.items() if isinstance(config, dict) else ())
+        if key not in ("_name_or_path", "_diffusers_version")
+    }
 
 
 def _component(found: Given, known: Knowledge) -> Component:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -142,21 +143,28 @@ def _spec(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Noise that nobody seeds is the same in every run in here; outside it goes on as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 def numbers(call: Call, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call with numbers: true ones where they are known, else normal ones of the seed, as fp32 holds them.
 
     Each is rounded to the dtype that the component was given it in, so that a wide and a narrow one get the same numbers.
     """
-    generator = torch.Generator().manual_seed(seed)
 
     def made(value: Any, name: str = "") -> Any:
         match value:
             case Shaped(shape=shape, dtype=dtype):
-                return _random(shape, dtype, name, generator)
+                return _random(shape, dtype, name, seed)
             case torch.Tensor():
                 flat = value.is_floating_point() and value.numel() > _KEEPS and "mask" not in name
                 if flat and bool((value == value.flatten()[0]).all()):
-                    return _random(tuple(value.shape), value.dtype, name, generator)
+                    return _random(tuple(value.shape), value.dtype, name, seed)
                 return value.detach().clone()
             case list() | tuple() if type(value) in (list, tuple):
                 return type(value)(made(item, name) for item in value)
@@ -164,10 +172,12 @@ def numbers(call: Call, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
                 return {key: made(item, str(key)) for key, item in value.items()}
         return value
 
-    return tuple(made(value) for value in call.args), {key: made(value, key) for key, value in call.kwargs.items()}
+    args = tuple(made(value, str(number)) for number, value in enumerate(call.args))
+    return args, {key: made(value, key) for key, value in call.kwargs.items()}
 
 
-def _random(shape: tuple[int, ...], dtype: torch.dtype, name: str, generator: torch.Generator) -> torch.Tensor:
+def _random(shape: tuple[int, ...], dtype: torch.dtype, name: str, seed: int) -> torch.Tensor:
+    """The same numbers for an argument of this name and shape whatever else is given."""
     if "mask" in name or dtype is torch.bool:
         return torch.ones(shape, dtype=dtype)
     if not dtype.is_floating_point:
@@ -179,6 +189,7 @@ def _random(shape: tuple[int, ...], dtype: torch.dtype, name: str, generator: to
         count *= size
     if count > _MANY:
         raise ValueError(f"an input of {count:,} numbers")
+    generator = torch.Generator().manual_seed(seed + zlib.crc32(name.encode()))
     return torch.randn(shape, generator=generator).to(dtype)
 
 

@@ -60,7 +60,7 @@ def judged(part: Component, call: Call, found: Measured, derived: bool) -> tuple
         return "", f"{name} is finite{how}, before it was not even in fp32"
     if found.largest == 0:
         return "", f"{name} equals that of before in fp32{how}, finite"
-    line = f"{name} differs from fp32 by at most {found.largest:.2g} (relative {found.relative:.1g}), finite{how}"
+    line = f"{name} differs from fp32 by at most {found.largest:.1g} (relative {found.relative:.1g}), finite{how}"
     if not derived:
         return "", f"{line}; its weights are others"
     chosen = part.loads().chosen
