@@ -6,24 +6,29 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from .engine import asked_of, report_runs, scan_runs, stopping
 from .engine import scan as scan_files
 from .files import place
+from .findings import Where
+from .fixing.traces import any_of
 from .knowledge import Knowledge, folder
 from .loading import plan
+from .read.header import INTERRUPTED_FIX
 from .read.layout import Reader
 from .report import Report
 from .request import NothingThere, WrongUse, check_names, make
+from .scripted import AsGiven, Folders, scan_scripts
 from .subjects import Pipeline, Problem
 from .subjects.shown import Run, Tried
+from .subjects.values import Depth
 from .watching import watch, watch_script
 
 if TYPE_CHECKING:
     from .messages.explain import Explanation
 
-__all__ = ["explain", "rehearse", "rehearse_script", "scan", "scan_paths", "watch", "watch_script"]
+__all__ = ["explain", "fix", "rehearse", "rehearse_script", "scan", "scan_paths", "watch", "watch_script"]
 
 
 def scan(
@@ -34,16 +39,19 @@ def scan(
     device: str | None = None,
     adapters: Iterable[str | Path] = (),
     libraries: Iterable[str] = (),
+    values: str = "",
 ) -> Report:
     """Scan a model directory, a folder of models, or a weight file.
 
     dtype: what is asked for, "float16" or "float16,vae=float32"; any alias of a dtype. device: a name of rules/devices.toml.
-    libraries: versions to plan for, as "transformers==4.57"; by default those installed.
+    libraries: versions to plan for, as "transformers==4.57"; by default those installed. values: "quick" or "full" to look at the
+    numbers of the weights too, which needs numpy.
 
     errors: request.WrongUse for a path, dtype, device or component that does not exist. Bad files are findings, not errors.
     """
     paths = [Path(adapter) for adapter in adapters]
-    return scan_paths([Path(path)], dtype=dtype, variant=variant, device=device, adapters=paths, libraries=libraries)
+    given = [Path(path)]
+    return scan_paths(given, dtype=dtype, variant=variant, device=device, adapters=paths, libraries=libraries, values=values)
 
 
 def scan_paths(
@@ -56,17 +64,30 @@ def scan_paths(
     libraries: Iterable[str] = (),
     rules_dirs: Iterable[Path] = (),
     told: Callable[[str], None] | None = None,
+    values: str = "",
+    models: Mapping[str, Path] | None = None,
+    arguments: Sequence[str] = (),
 ) -> Report:
-    """Scan several targets into one report; paths are relative to their target, and begin with it where there are several."""
+    """Scan several targets into one report; paths are relative to their target, and begin with it where there are several.
+
+    A script keeps the path it was given by. models: folders that its hub ids stand for; arguments: its own.
+    """
     known = Knowledge((folder(), *rules_dirs))
     paths = _targets(paths)
     request = make(dtype, variant, device, libraries, known, Path.cwd())
     given = [place(path) for path in _targets(list(adapters))]
     report = Report(request=request)
+    depth = _depth(values)
     for path in paths:
+        folders = Folders(known, models or {}, (Path.cwd(), path if path.is_dir() else path.parent))
+        if path.suffix in (".py", ".ipynb") and path.is_file():
+            report = report + scan_scripts(AsGiven(path), request, known, folders, arguments, told)
+            continue
         files = place(path)
         judged = scan_runs(files, request, known) if path.suffix == ".json" and path.is_file() else None
-        part = judged or scan_files(files, request, known, given, told)
+        part = judged or scan_files(files, request, known, given, told, depth, _interrupted(path))
+        if path.is_dir():
+            part = part + scan_scripts(files, request, known, folders, (), told)
         report = report + (part.below(_prefix(path, paths)) if len(paths) > 1 else part)
     check_names(request, [component.name for pipeline in report.pipelines for component in pipeline.components])
     return replace(report, request=request, label=paths[0].as_posix() if len(paths) == 1 else "")
@@ -130,6 +151,38 @@ def rehearse_script(
     return report_runs([run], known, request, target.as_posix())
 
 
+def fix(
+    path: str | Path,
+    *,
+    dtype: str | None = None,
+    variant: str | None = None,
+    device: str | None = None,
+    select: Iterable[str] = (),
+    to: str | None = None,
+    components: Iterable[str] = (),
+    as_variant: str | None = None,
+    swap: str | None = None,
+    apply: bool = False,
+    lossy: bool = False,
+    out: str | Path | None = None,
+) -> Report:
+    """Plan what would mend a model's files, and with `apply` or `out` do it; `.fix` of the report holds the plan.
+
+    dtype, variant, device: what it is judged under. to: convert to this dtype instead of answering findings. out: a new folder
+    to write the fixed model to, the source is left alone. lossy: also steps that lose numbers.
+
+    errors: request.WrongUse for what means nothing, fixing.refusal.Refusal for what cannot be done; nothing is changed then.
+    """
+    from .mending import Ask, carry_out, plan_fix
+
+    ask = Ask(dtype, variant, device, (), tuple(select), (), to, tuple(components), as_variant, swap=swap, lossy=lossy)
+    report = plan_fix(path, ask)
+    if report.fix is None or not report.fix.plan.steps or not (apply or out):
+        return report
+    done, left_out = report.fix.plan, report.fix.left_out
+    return carry_out(Path(report.label), done, out=Path(out) if out else None, left_out=left_out)
+
+
 def explain(fault: BaseException | str) -> Explanation:
     """Say what an exception, or the text of a message, a traceback or a log, means; see `explaining.explain`."""
     from .explaining import explain as explained
@@ -184,6 +237,22 @@ def _one(target: Path, known: Knowledge) -> tuple[Pipeline, tuple[Problem, ...]]
     if not chosen:
         raise NothingThere(f"{target}: there is no pipeline and no model in it")
     return chosen[0], problems
+
+
+def _interrupted(target: Path) -> list[Problem]:
+    """What the journals beside and around a target tell of fixes that did not end; where there is none, nothing is imported."""
+    if not any_of(target):
+        return []
+    from .fixing.apply import unfinished
+
+    found = unfinished(target)
+    return [Problem(INTERRUPTED_FIX, Where(path), f"{text}\n{commands}".strip()) for path, text, commands in found]
+
+
+def _depth(values: str) -> Depth | None:
+    if values and values not in get_args(Depth):
+        raise WrongUse(f"values is {values!r}; it is quick or full")
+    return next((depth for depth in get_args(Depth) if depth == values), None)
 
 
 def _targets(paths: Sequence[Path]) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from . import checks
 from .checks.files.load_fails import LoadFails
@@ -22,7 +23,9 @@ from .report import Asked, Report, weight_files
 from .request import WrongUse
 from .rule import Rule, rules
 from .subjects import Component, Config, Pipeline, Problem, Request, Subject, walk
+from .subjects.scripts import Call, Script
 from .subjects.shown import Event, Run, Tried
+from .subjects.values import Depth, Survey, Values
 
 
 def judge(pipeline: Pipeline | None, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
@@ -30,23 +33,55 @@ def judge(pipeline: Pipeline | None, problems: Iterable[Problem], known: Knowled
     return _judge((*problems, *(walk(pipeline) if pipeline else ())), pipeline, known)
 
 
+def judge_values(survey: Survey, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
+    """Every finding of every registered rule about the numbers of a pipeline, and what went wrong reading them, unsorted."""
+    return _judge((*problems, *survey.walk()), survey.pipeline, known)
+
+
 def judge_run(run: Run, known: Knowledge) -> list[Finding]:
     """Every finding of every registered rule about a run and what happened in it by nobody's design, unsorted."""
     return _judge((run, *run.unasked), run.pipeline, known)
 
 
-def _judge(subjects: Iterable[Subject | Run | Event], pipeline: Pipeline | None, known: Knowledge) -> list[Finding]:
+def judge_script(script: Script | None, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
+    """Every finding of every registered rule about a script and its calls, and what went wrong reading it, unsorted.
+
+    A call in a function is come by as often as that is called: what is found there is told once.
+    """
+    found = _judge((*problems, *(script.walk() if script else ())), None, known)
+    return list({(finding.code, finding.where, finding.component): finding for finding in reversed(found)}.values())[::-1]
+
+
+def _judge(
+    subjects: Iterable[Subject | Run | Event | Survey | Values | Script | Call], pipeline: Pipeline | None, known: Knowledge
+) -> list[Finding]:
     checks.load()
-    asked: dict[type, list[Rule]] = {}
-    for rule in rules():
-        for kind in rule.wants:
-            asked.setdefault(kind, []).append(rule())
+    asked = _by_kind(rules())
     found: list[Finding] = []
     for subject in subjects:
         for check in asked.get(type(subject), ()):
             for finding in check.check(subject, known):
-                found.append(_about(finding, pipeline, subject if isinstance(subject, Component) else None))
+                found.append(_about(finding, pipeline, _component_of(subject)))
     return found
+
+
+@lru_cache(maxsize=2)
+def _by_kind(listed: tuple[type[Rule], ...]) -> Mapping[type, list[Rule]]:
+    """The rules by the subjects they ask for."""
+    asked: dict[type, list[Rule]] = {}
+    for rule in listed:
+        for kind in rule.wants:
+            asked.setdefault(kind, []).append(rule())
+    return asked
+
+
+def _component_of(subject: Subject | Run | Event | Survey | Values | Script | Call) -> Component | None:
+    match subject:
+        case Component():
+            return subject
+        case Values(component=component):
+            return component
+    return None
 
 
 def planned(files: Files, request: Request, known: Knowledge) -> Iterator[Pipeline]:
@@ -115,10 +150,24 @@ def _about(finding: Finding, pipeline: Pipeline | None, component: Component | N
 
 
 def scan(
-    files: Files, request: Request, known: Knowledge, adapters: Iterable[Files] = (), told: Callable[[str], None] | None = None
+    files: Files,
+    request: Request,
+    known: Knowledge,
+    adapters: Iterable[Files] = (),
+    told: Callable[[str], None] | None = None,
+    values: Depth | None = None,
+    problems: Iterable[Problem] = (),
 ) -> Report:
-    """Everything that a header scan says about one place. told: called with the path of each pipeline, for progress."""
+    """Everything that a header scan says about one place. told: called with the path of each pipeline, for progress.
+
+    problems: what is known to be wrong with it beforehand. values: look at the numbers too, how closely.
+
+    errors: WrongUse where numpy is missing for that.
+    """
+    look = _surveyor(files, values, told) if values else None
+    surveys: list[Survey] = []
     given, findings = _adapters(adapters, known)
+    findings += judge(None, problems, known)
     pipelines: list[Pipeline] = []
     seen: Counter[str] = Counter()
     asked: dict[str, Mapping[DType, Mapping[str, Asked]]] = {}
@@ -135,9 +184,24 @@ def scan(
             seen += _seen(pipeline)
             asked[pipeline.path] = _asked(pipeline, known)
             sound[pipeline.path] = frozenset(dtype for dtype in asked[pipeline.path] if runs(pipeline, {"": dtype}, known))
+            if look:
+                survey, unread = look(pipeline)
+                findings += judge_values(survey, unread, known)
+                surveys.append(survey.light(pipelines[-1]))
+                seen["numbers"] += survey.elements
         findings += judge(pipeline, reading.problems, known)
     found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
-    return Report(found, tuple(pipelines), +seen, request, asked, files.label, sound)
+    return Report(found, tuple(pipelines), +seen, request, asked, files.label, sound, values=tuple(surveys))
+
+
+def _surveyor(
+    files: Files, depth: Depth, told: Callable[[str], None] | None
+) -> Callable[[Pipeline], tuple[Survey, tuple[Problem, ...]]]:
+    try:
+        from .read.values.survey import Surveyor
+    except ImportError as fault:
+        raise WrongUse(f"--values needs {fault.name}: pip install {fault.name}") from None
+    return Surveyor(files, depth, told).survey
 
 
 def scan_runs(files: Files, request: Request, known: Knowledge) -> Report | None:

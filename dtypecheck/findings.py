@@ -25,6 +25,8 @@ class Where:
 
     def __str__(self) -> str:
         line = f":{self.line}" if self.line else ""
+        if line and self.at.startswith("cell "):
+            return f"{self.path} {self.at}{line}"
         return f"{self.path}{line}" + (f" {self.at}" if self.at and not self.line else "")
 
 

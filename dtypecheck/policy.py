@@ -60,7 +60,8 @@ def exit_code(report: Report, fail_on: str = "error") -> int:
         worst = SEVERITIES[: [str(word) for word in SEVERITIES].index(fail_on) + 1]
         if any(finding.severity in worst and finding.muted is None for finding in report.findings):
             return FOUND
-    return CLEAN if report.seen["pipelines"] or report.seen["watched"] or report.findings else NOTHING
+    looked = any(report.seen[what] for what in ("pipelines", "watched", "scripts"))
+    return CLEAN if looked or report.findings else NOTHING
 
 
 def rehearsal_code(report: Report, fail_on: str = "error") -> int:
@@ -82,3 +83,19 @@ def watch_code(report: Report, fail_on: str = "error") -> int:
     """What the script itself ended with if that is not 0, else 0 clean, 1 findings at or above `fail_on`, 3 nothing was seen."""
     own = next((run.code for run in report.runs if run.code), 0)
     return own or (exit_code(report, fail_on) if report.findings or report.seen["watched"] else NOTHING)
+
+
+def done_code(report: Report, fail_on: str = "error") -> int:
+    """Of a plan that was carried out: as a scan of what there is now; 1 too when some of what was asked for was refused."""
+    return max(exit_code(report, fail_on), FOUND if _wished(report) and fail_on != "never" else CLEAN)
+
+
+def _wished(report: Report) -> bool:
+    """Whether something that was asked for, no finding's remedy, is refused."""
+    return any(not item.codes and not item.done for item in report.fix.plan.refused) if report.fix else False
+
+
+def plan_code(report: Report, fail_on: str = "error") -> int:
+    """Of a plan that was not applied: as a scan; 1 too when what was asked for (no finding's remedy) is refused."""
+    refused = _wished(report) and not (report.fix and report.fix.plan.steps)
+    return FOUND if refused and fail_on != "never" else exit_code(report, fail_on)

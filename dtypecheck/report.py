@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from .dtypes import DType
 from .findings import SEVERITIES, Finding, Severity, Where
+from .fixplan import Mending
 from .subjects import Component, Pipeline, Request, WeightFile
 from .subjects.shown import Run, Tried
+from .subjects.values import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,9 @@ class Report:
     dtype asked for, component name. seen: pipelines, components, files, tensors, bytes.
     label: what people call the target. sound: per pipeline path, the usual requests that nothing known speaks against.
     runs: what was rehearsed or watched. matrix: per pipeline path, the dtype plans that were rehearsed, the recommended first.
+    values: the numbers of the pipelines, where they were asked for.
+    lines: of scripts, those that findings point at.
+    fix: the fix plan that was made of it, and what became of that.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -49,6 +54,9 @@ class Report:
     sound: Mapping[str, frozenset[DType]] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
     matrix: Mapping[str, tuple[Tried, ...]] = field(default_factory=dict)
+    fix: Mending | None = None
+    values: tuple[Survey, ...] = ()
+    lines: Mapping[Where, str] = field(default_factory=dict)
 
     def __add__(self, other: Report) -> Report:
         return Report(
@@ -61,6 +69,9 @@ class Report:
             {**self.sound, **other.sound},
             self.runs + other.runs,
             {**self.matrix, **other.matrix},
+            self.fix or other.fix,
+            self.values + other.values,
+            {**self.lines, **other.lines},
         )
 
     def below(self, folder: str) -> Report:
@@ -89,7 +100,10 @@ class Report:
         asked = {path(name): counts for name, counts in self.asked.items()}
         sound = {path(name): dtypes for name, dtypes in self.sound.items()}
         matrix = {path(name): plans for name, plans in self.matrix.items()}
-        return replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound, runs=runs, matrix=matrix)
+        values = tuple(survey.light(new[survey.pipeline.path]) for survey in self.values)
+        lines = {where(place): line for place, line in self.lines.items()}
+        same = replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound)
+        return replace(same, runs=runs, matrix=matrix, values=values, lines=lines)
 
     @property
     def files(self) -> tuple[File, ...]:

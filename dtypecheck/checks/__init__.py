@@ -1,4 +1,4 @@
-"""The rules, one file each, in folders by witness: reading (DT0), files (DT1), runs (DT3). A rule is pure: subjects in, findings out."""
+"""The rules, one file each, in folders by witness: reading (DT0), files (DT1), scripts (DT2), runs (DT3), numbers (DT4). All are pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from pathlib import Path
 @cache
 def load() -> None:
     """Import every rule of this package, which registers it."""
-    for folder in ("reading", "files", "runs"):
+    for folder in ("reading", "files", "scripts", "runs", "numbers"):
         for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
             importlib.import_module(f"{__name__}.{folder}.{module.name}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from . import early
+
+# isort: split
+import contextlib
 import gc
 import io
 import sys
@@ -18,6 +22,9 @@ from ..policy import FOUND, MISUSED, NOTHING, UnknownRule
 from ..request import NothingThere, WrongUse
 from . import dev, explain, fix, rehearse, scan, undo, watch
 from .output import read_or_not
+from .progress import Bar
+
+early.over()
 
 GUIDE = """\
 black image or a crash?       dtypecheck watch script.py
@@ -27,6 +34,9 @@ want it mended?               dtypecheck fix MODEL --dtype float16
 sorry that you did?           dtypecheck undo MODEL
 will it crash on that GPU?    dtypecheck rehearse MODEL --dtype bfloat16 --device t4   (or your script.py)
 """
+
+SIGNALLED = 128
+"""Exit codes above it are those of a process that a signal ended."""
 
 
 class Verbs(click.Group):
@@ -62,13 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    Bar.wrote, writes = False, words[:1] in (["fix"], ["undo"])
     try:
-        cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
+        with _stoppable() if writes else contextlib.nullcontext():
+            cli.main(args=words, prog_name="dtypecheck", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as fault:
-        _stopped(fault.__cause__ or fault)
+        _stopped(fault.__cause__ or fault, writes)
         sys.exit(130)
     except SystemExit as fault:
-        _stopped(fault)
+        _stopped(fault, writes and isinstance(fault.code, int) and fault.code > SIGNALLED)
         raise
     except click.ClickException as fault:
         with read_or_not(sys.stderr):
@@ -88,9 +100,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(f"a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", MISUSED)
 
 
-def _stopped(fault: BaseException) -> None:
-    """Say what was done about a stop in the middle: a fix takes back what it did."""
-    for note in getattr(fault, "__notes__", ()):
+def _stoppable() -> contextlib.AbstractContextManager[None]:
+    """SIGTERM ends what is written as Ctrl-C does, from the first look on."""
+    from ..fixing.apply.signals import stoppable
+
+    return stoppable()
+
+
+def _stopped(fault: BaseException, writes: bool) -> None:
+    """Say what was done about a stop in the middle: a fix takes back what it did. writes: there is always something to say."""
+    usual = ["it was done already" if Bar.wrote else "nothing was changed"] if writes else []
+    for note in getattr(fault, "__notes__", usual):
         with read_or_not(sys.stderr):
             click.echo(f"dtypecheck: stopped; {note}", err=True)
 

@@ -39,7 +39,12 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class ScriptCommand(click.Command):
-    """A command whose first target may be a script: everything behind a .py target is the script's own."""
+    """A command whose first target may be a script: everything behind a .py target is the script's own.
+
+    several: where more scripts may stand right behind the first one.
+    """
+
+    several = False
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Cut the words at the script."""
@@ -47,8 +52,11 @@ class ScriptCommand(click.Command):
         takes = {word for option in options for word in option.opts}
         for number, word in enumerate(args):
             if word.endswith(".py") and not word.startswith("-") and (number == 0 or args[number - 1] not in takes):
-                context.meta["script arguments"] = args[number + 1 :]
-                return super().parse_args(context, args[: number + 1])
+                end = number + 1
+                while self.several and end < len(args) and args[end].endswith((".py", ".ipynb")) and Path(args[end]).is_file():
+                    end += 1
+                context.meta["script arguments"] = args[end + (args[end : end + 1] == ["--"]) :]
+                return super().parse_args(context, args[:end])
         context.meta["script arguments"] = []
         return super().parse_args(context, args)
 

@@ -10,11 +10,25 @@ from typing import Any
 import click
 
 from ..request import WrongUse
-from .options import common, settings_of
+from .options import ScriptCommand, common, model_folders, settings_of
 from .output import Progress, finish, has_folder
 
+_DEPTHS = ("quick", "full")
 
-@click.command()
+
+class _Scan(ScriptCommand):
+    """`--values` alone means quick: the word behind it is a target, unless it is quick or full."""
+
+    several = True
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Spell a bare `--values` out."""
+        following = [*args[1:], ""][: len(args)]
+        bare = [arg == "--values" and after not in _DEPTHS for arg, after in zip(args, following, strict=True)]
+        return super().parse_args(context, ["--values=quick" if alone else arg for arg, alone in zip(args, bare, strict=True)])
+
+
+@click.command(cls=_Scan)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
@@ -22,13 +36,22 @@ from .output import Progress, finish, has_folder
 @click.option(
     "--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it."
 )
+@click.option(
+    "--values",
+    type=click.Choice(_DEPTHS),
+    metavar="[=full]",
+    help="Read the numbers too: NaN, inf, what overflows; --values=full also what vanishes or loses digits. Needs numpy.",
+)
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
+@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in a script stands for.")
 @common
-def scan(targets: Sequence[str], **options: Any) -> None:
+@click.pass_context
+def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str], **options: Any) -> None:
     """Read headers and configs, and say which dtype every part will have after loading and where that breaks.
 
-    TARGET is a model directory, a folder of several, a weight file, a Hugging Face cache folder, or the run.json of a watch,
-    which is judged again. Nothing is executed and no weight is read; torch and diffusers are not imported.
+    TARGET is a model directory, a folder of several, a weight file, a Hugging Face cache folder, the run.json of a watch,
+    which is judged again, or a script.py or notebook: what stands behind a .py is the script's own. Nothing is executed, and no
+    weight is read but with --values; torch and diffusers are not imported.
 
     Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
     """
@@ -44,5 +67,7 @@ def scan(targets: Sequence[str], **options: Any) -> None:
     wanted = {key: getattr(settings, key) if options[key] is None else options[key] for key in ("dtype", "variant", "device")}
     with Progress(options["quiet"]) as told:
         more = {"adapters": options["adapter"], "libraries": options["lib"], "rules_dirs": options["rules_dir"]}
+        more["values"] = options["values"] or ""
+        more |= {"models": model_folders(model), "arguments": context.meta["script arguments"]}
         report = scan_paths([Path(target) for target in targets], told=told, **more, **wanted)
     sys.exit(finish(report, settings, options))

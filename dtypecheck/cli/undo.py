@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..render.words import clean
 from ..request import NothingThere, WrongUse
 from .progress import Bar
 
@@ -14,7 +15,7 @@ from .progress import Bar
 @click.command()
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
 @click.option("--undo-dir", type=click.Path(path_type=Path), help="Where `fix --undo-dir` put what it replaced.")
-@click.option("--force", is_flag=True, help="Also where a file was changed since the fix: the change is lost.")
+@click.option("--force", is_flag=True, help="Also where a file was changed since the fix: that one is put aside.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when it is done.")
 @click.option("--debug", is_flag=True, help="A traceback when dtypecheck itself fails.")
 def undo(target: Path, undo_dir: Path | None, force: bool, quiet: bool, debug: bool) -> None:
@@ -31,8 +32,12 @@ def undo(target: Path, undo_dir: Path | None, force: bool, quiet: bool, debug: b
 
     if not target.name and not target.is_dir():
         raise WrongUse("an empty TARGET was given")
-    if not os.path.lexists(target) and not undo_of(target.absolute()).is_dir():
-        raise WrongUse(f"{target}: there is no such file or folder")
+    try:
+        known = os.path.lexists(target) or undo_of(target.absolute()).is_dir()
+    except OSError as fault:
+        raise WrongUse(f"{clean(target.as_posix())}: {fault.strerror}") from None
+    if not known:
+        raise WrongUse(f"{clean(target.as_posix())}: there is no such file or folder")
     try:
         with Bar("undo", quiet) as told:
             done = take_back(target, undo_dir=undo_dir, force=force, told=told)
@@ -45,4 +50,6 @@ def undo(target: Path, undo_dir: Path | None, force: bool, quiet: bool, debug: b
     stopped = " (it was interrupted)" if done.interrupted else ""
     files = f"{len(done.files)} file{'s' if len(done.files) != 1 else ''} as before"
     left = f"; {done.left} earlier {'fixes' if done.left > 1 else 'fix'} can be taken back" if done.left else ""
-    click.echo(f"{target.as_posix()}: took back {what}{more}{stopped}; {files}{left}")
+    click.echo(f"{clean(target.as_posix())}: took back {what}{more}{stopped}; {files}{left}")
+    for note in done.notes:
+        click.echo(note)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ..knowledge import Knowledge
 
 
+@lru_cache(maxsize=4096)
 def role_of(known: Knowledge, name: str, klass: str | None) -> str:
     """text_encoder, denoiser, vae, controlnet, image_encoder, safety_checker, weightless or other."""
     rows: list[tuple[str, Mapping[str, list[str]]]] = list(known.all("roles"))

@@ -17,6 +17,7 @@ from .html_asides import about, casts, crash, limits, plans
 from .html_chart import chart
 from .html_colours import by_family, variables
 from .html_findings import findings
+from .html_fix import fix
 from .html_map import blocks
 from .html_modules import modules
 from .html_numbers import numbers
@@ -101,7 +102,8 @@ def _sections(report: Report) -> list[Html]:
     parts = parts_of(report)
     one = len(parts) == 1
     found = findings(report, parts, "", 2)
-    sections = [] if one else [found]
+    sections = [fix(report)] if report.fix else []
+    sections += [] if one else [found]
     for number, part in enumerate(parts):
         upper = (tag("h2", _heading(part, report, number == 0)), blocks(part, ""))
         lower = (

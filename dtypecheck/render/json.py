@@ -11,7 +11,9 @@ from ..dtypes import DType
 from ..findings import Finding, Where
 from ..report import File, Report
 from ..subjects import Component, Pipeline
+from .json_fix import fix
 from .json_runs import matrix, rehearsal, request
+from .json_values import values
 from .json_watch import watched
 from .options import Look, Out
 
@@ -42,6 +44,8 @@ def document(report: Report) -> dict[str, Any]:
         "run": watched(one) if one else None,
         "runs": list(map(watched, seen)) if len(seen) > 1 else [],
         "matrix": matrix(next(iter(report.matrix.values()))) if len(report.matrix) == 1 else None,
+        "fix": fix(report.fix) if report.fix else None,
+        "values": values(report.values),
     }
 
 

@@ -98,7 +98,7 @@ def verdict(report: Report) -> str:
     muted = sum(finding.muted is not None for finding in report.findings)
     seen = ", ".join(plural(report.seen[word], word[:-1]) for word in SEEN if report.seen[word])
     if not report.seen["pipelines"] and not report.seen["scripts"] and not report.findings:
-        return "nothing was looked at: there is no model_index.json, no config.json of a model, no weight file, and no script about models"
+        return "nothing was looked at: no model_index.json, no config.json of a model, no weight file, and no script about models"
     return (", ".join(counts) or "ok") + (f" ({muted} muted)" if muted else "") + (f" in {seen}" if seen else "")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..checks.words import listed, size
+from ..edits import Bring, Edit, Put, Remove, Rename, SetKey, Splice, Store
 from ..fixplan import Mending, Refused, Step
 from ..report import Report
 from .words import plural
@@ -25,9 +27,19 @@ def rows(mending: Mending) -> list[Row]:
     """The steps that are (or were) done, then those that lose numbers and were not allowed."""
     steps = (*mending.plan.steps, *(step for step in mending.left_out if step not in mending.plan.steps))
     return [
-        Row(str(i), step.place, step.change, "lossless" if step.lossless else "lossy", grown(step))
+        Row(
+            str(i),
+            _place(step, mending),
+            step.change,
+            "lossless" if step.lossless else "lossy",
+            grown(step),
+        )
         for i, step in enumerate(steps, 1)
     ]
+
+
+def _place(step: Step, mending: Mending) -> str:
+    return mending.plan.target if step.place in ("", ".") else step.place
 
 
 def grown(step: Step) -> str:
@@ -42,8 +54,34 @@ def about(step: Step, report: Report) -> Iterable[str]:
         told = [f for f in report.findings if f.code == code]
         near = [f for f in told if f.where.path == step.place or step.place.startswith(f.component + "/")] or told
         yield f"answers {code}" + (f": {near[0].message}" if near else "")
+    if report.fix and report.fix.read:
+        yield from map(edited, step.edits)
     if step.costs:
         yield step.costs
+
+
+def edited(edit: Edit) -> str:
+    """What one edit does, in words that come from it alone."""
+    match edit:
+        case SetKey(path=path, pointer=at, value=value):
+            return f"sets {at} of {path} to {value}"
+        case Splice(path=path, start=start, old=old, new=new):
+            return f"replaces {old!r} by {new!r} at character {start} of {path}"
+        case Put(path=path, text=text):
+            return f"writes {path}, a text of {len(text):,} characters"
+        case Rename(path=path, name=name):
+            return f"renames {path} to {name}"
+        case Remove(path=path):
+            return f"takes {path} away"
+        case Bring(path=path, origin=origin):
+            return f"brings {path} from {origin}"
+        case Store(path=path, takes=takes, keys=keys):
+            only = f"{len(keys):,} tensors" if keys else "the tensors"
+            pieces = [
+                f"{take.source}{f' matching {take.pattern!r}' if take.pattern else ''} as {take.dtype or 'they are'}"
+                for take in takes
+            ]
+            return f"writes {path} out of {only} of {listed(pieces)}"
 
 
 def lines(mending: Mending, report: Report) -> Iterable[str]:
@@ -53,11 +91,14 @@ def lines(mending: Mending, report: Report) -> Iterable[str]:
         costs = f"; {step.costs}" if step.costs else ""
         yield f"{row.place}: {row.kind} {row.change}{f' {row.saved}' if row.saved else ''}{codes}{costs}"
     for item in mending.plan.refused:
-        yield f"left: {left(item)}" + (f"; instead: {item.offers[0]}" if item.offers else "")
+        yield f"left: {left(item)}" + (f"; instead: {' or '.join(item.offers)}" if item.offers else "")
     for text in mending.measured:
         yield f"verified: {text}"
     for text in mending.reasons[1:]:
         yield f"also: {text}"
+    if mending.read:
+        for step in mending.plan.steps:
+            yield from (f"edit: {edited(edit)}" for edit in step.edits)
     said, command = last(mending, report.label, looked(report))
     yield f"{said}   {command}" if command else said
 
@@ -65,12 +106,13 @@ def lines(mending: Mending, report: Report) -> Iterable[str]:
 def left(refused: Refused) -> str:
     """What is left, in one line."""
     codes = f"{', '.join(refused.codes)} " if refused.codes else ""
-    return f"{codes}{refused.place}: {refused.why}"
+    place = "" if refused.place == "." or refused.why.startswith(refused.place) else f"{refused.place}: "
+    return f"{codes}{place}{refused.why}"
 
 
 def looked(report: Report) -> bool:
     """Whether there was anything to look at; a plan out of a file is shown alone."""
-    return bool(report.seen["pipelines"] or report.findings or (report.fix and report.fix.plan.steps))
+    return bool(report.seen["pipelines"] or report.seen["scripts"] or report.findings or (report.fix and report.fix.plan.steps))
 
 
 def last(mending: Mending, label: str, seen: bool = True) -> tuple[str, str]:
@@ -80,11 +122,16 @@ def last(mending: Mending, label: str, seen: bool = True) -> tuple[str, str]:
     if mending.state == "rolled back":
         return f"rolled back, nothing is changed: {mending.reasons[0] if mending.reasons else 'it failed'}", ""
     if mending.state == "applied":
-        return f"applied {plural(len(plan.steps), 'step')}{_more(mending)}", f"dtypecheck undo {here}"
+        return f"applied {plural(len(plan.steps), 'step')}{_more(mending)}", f"dtypecheck undo {shlex.quote(here)}"
     if mending.state == "written":
         return f"written to {mending.place}, {plural(len(plan.steps), 'step')}{_more(mending)}; the source is as it was", ""
+    if not seen and here.endswith((".py", ".ipynb")):
+        return "nothing was looked at: the script has nothing to do with dtypes", ""
     if not seen:
-        return "nothing was looked at: there is no model_index.json, no config.json of a model and no weight file", ""
+        return (
+            "nothing was looked at: no model_index.json, no config.json of a model, no weight file, and no script about models",
+            "",
+        )
     if not plan.steps and not mending.left_out and any(not item.codes and not item.done for item in plan.refused):
         return "refused, for the reason above: nothing is written", ""
     if not plan.steps and not mending.left_out:
@@ -93,7 +140,8 @@ def last(mending: Mending, label: str, seen: bool = True) -> tuple[str, str]:
     kinds = [f"{count} lossless"] if (count := sum(step.lossless for step in plan.steps)) else []
     kinds += [f"{len(lossy)} lossy" + (" (needs --lossy)" if mending.left_out else "")] if lossy else []
     flags = " --lossy" if mending.left_out and not plan.steps else ""
-    return f"{listed(kinds)}. Nothing written.", f"{mending.command or f'dtypecheck fix {here}'} --apply{flags}"
+    command, dashes, words = (mending.command or f"dtypecheck fix {shlex.quote(here)}").partition(" -- ")
+    return f"{listed(kinds)}. Nothing written.", f"{command} --apply{flags}{dashes}{words}"
 
 
 def _more(mending: Mending) -> str:

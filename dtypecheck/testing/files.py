@@ -1,13 +1,16 @@
 """The notation of model directories: ten lines of text, built in memory.
 
 $ --dtype float16 --variant fp16                      what is asked for (the options of scan)
+$ --interrupted "2 of 3 files are changed"            a fix that did not end, as its journal tells it
 vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
 vae/model.safetensors: a.weight F16 4x4; b F32 2      a weight file: key, dtype, shape (`-` for a scalar)
+vae/model.safetensors: a.weight F16 4x4 = 1 65504 nan a tensor with these numbers, over and over (all others are zeros)
 vae/model.safetensors: a.weight F16 4x4 | cut 8       the same, 8 bytes short (`| add 3`: 3 bytes too long)
 vae/model.safetensors: lfs 1234                       a Git-LFS pointer
 note.onnx: text "any JSON text"                       the text itself
 vae/model.bin: calls os.system                        a torch file whose pickle calls that when it is loaded
 vae/model.bin: unreadable Permission denied           a file that gives this error
+serve.py: |                                           a text file: the lines that are indented below it
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
+from textwrap import dedent
 
 from ..dtypes import BY_NAME
 from ..files import UNREADABLE, Memory
 from .runs import Shown, is_about_a_run
+from .weights import filled
 
 _LINE = re.compile(r"(?P<path>[^\s:]+): ?(?P<body>.*)")
+_TEXT = re.compile(r"\s*(?P<path>[^\s:]+): \|\s*")
 _CHANGE = re.compile(r"(?P<tensors>.*?)\s*\|\s*(?P<verb>cut|add) (?P<bytes>\d+)")
 
 
@@ -55,9 +61,9 @@ def safetensors(
 
 def lay_out(text: str) -> Example:
     """An example out of its notation. errors: ValueError for a line that is none of the notation's."""
-    contents: dict[str, bytes] = {}
-    sizes: dict[str, int] = {}
     options: dict[str, list[str]] = {}
+    text, contents = _texts(text)
+    sizes = {name: len(content) for name, content in contents.items()}
     lines = list(filter(None, map(str.strip, text.splitlines())))
     about_runs = [line for line in lines if is_about_a_run(line)]
     for line in lines:
@@ -72,6 +78,24 @@ def lay_out(text: str) -> Example:
             raise ValueError(f"not a line of an example: {line!r}")
         contents[match["path"]], sizes[match["path"]] = _body(match["body"])
     return Example(Memory(contents, "example", sizes), options, Shown.read(about_runs) if about_runs else None)
+
+
+def _texts(text: str) -> tuple[str, dict[str, bytes]]:
+    """An example without its text files, and those: `name: |` with the lines below it that are indented more."""
+    rest: list[str] = []
+    found: dict[str, list[str]] = {}
+    name, margin = "", 0
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if name and (not line.strip() or indent > margin):
+            found[name].append(line)
+        elif match := _TEXT.fullmatch(line):
+            name, margin = match["path"], indent
+            found[name] = []
+        else:
+            name = ""
+            rest.append(line)
+    return "\n".join(rest), {name: dedent("\n".join(lines) + "\n").encode() for name, lines in found.items()}
 
 
 def _body(body: str) -> tuple[bytes, int]:
@@ -91,12 +115,20 @@ def _body(body: str) -> tuple[bytes, int]:
         return content, len(content)
     change = _CHANGE.fullmatch(body)
     listed = []
+    numbers = []
     for item in (change["tensors"] if change else body).split(";"):
-        key, dtype, shape = item.split()
+        tensor, _, said = item.partition("=")
+        key, dtype, shape = tensor.split()
         listed.append((key, dtype, () if shape == "-" else tuple(map(int, shape.split("x")))))
+        numbers.append(said)
     content, size = safetensors(listed)
+    if any(numbers):
+        content += b"".join(
+            filled(BY_NAME[dtype], prod(shape), said) for (_, dtype, shape), said in zip(listed, numbers, strict=True)
+        )
     if change:
         size += int(change["bytes"]) * (1 if change["verb"] == "add" else -1)
+        content = content[:size]
     return content, size
 
 

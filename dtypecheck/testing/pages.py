@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from ..engine import planned, report_runs, scan
 from ..files import Memory
-from ..findings import Finding
+from ..findings import Finding, Where
 from ..knowledge import Knowledge
+from ..read.header import INTERRUPTED_FIX
 from ..request import make
 from ..rule import Rule, page
+from ..scripted import Folders, scan_scripts
+from ..subjects import Problem
 from .files import lay_out
 
 
@@ -24,7 +27,10 @@ def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:
     sizes = example.files.sizes
     given = [Memory({name: example.files.contents[name]}, name, {name: sizes[name]}) for name in adapters]
     files = Memory(rest, "example", sizes)
-    found = scan(files, request, known, given).findings
+    stopped = [Problem(INTERRUPTED_FIX, Where("."), text) for text in options.get("interrupted", [])]
+    depth = next(iter(options.get("values", [])), None)
+    found = scan(files, request, known, given, values=depth, problems=stopped).findings  # type: ignore[arg-type]
+    found += scan_scripts(files, request, known, Folders(known, within=files), options.get("argument", [])).findings
     if example.shown is None:
         return found
     run = example.shown.run(next(planned(files, request, known), None))

@@ -59,7 +59,7 @@ class DtypeDocumentedBad(Rule):
         verb = "is loaded" if component.pipeline.request.dtypes else "would be loaded without a dtype"
         yield self.finding(
             component.loaded_from,
-            f"{component.described} {verb} in {load.dtype.short}, which is {_said(row, load.dtype, worst)}{first}",
+            f"{component.described} {verb} in {load.dtype.short}, which is {in_words(row, load.dtype, worst)}{first}",
             severity=worst,
             against=load.claim.where if load.claim.by == "declares" else None,
             because=why(row, load.dtype),
@@ -69,7 +69,7 @@ class DtypeDocumentedBad(Rule):
         )
 
 
-def _said(row: Row, dtype: DType, worst: Severity) -> str:
+def in_words(row: Row, dtype: DType, worst: Severity) -> str:
     """The evidence in words."""
     evidence = str(row.get("bf16_evidence" if dtype is BF16 else "evidence", ""))
     if worst == "error":
