@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SetKey:
-    """Edit: put `value` (JSON text) at `pointer` of a JSON file and leave every other byte of it; a key that is missing is added."""
+    """Edit: put `value` (JSON text) at `pointer` of a JSON file, every other byte stays; a key that is missing is added."""
 
     path: str
     pointer: str

@@ -31,12 +31,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What is not offered, and why: a finding that no edit of files can mend, or an edit that would break something else."""
+    """What is not offered, and why: a finding that no edit of files can mend, or an edit that would break something else.
+
+    offers: what to do instead. done: nothing is wrong, it is as it was asked for already.
+    """
 
     place: str
     why: str
     codes: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Mending:
 
     left_out: its steps that lose numbers, where that was not allowed. place: the folder it was written to. measured: what the
     verification printed, a line each; reasons: why it was rolled back. command: what applies it, for people to copy.
+    read: it came out of a file, whose words are a stranger's: its edits are shown one by one.
     """
 
     plan: FixPlan
@@ -87,3 +92,4 @@ class Mending:
     measured: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     command: str = ""
+    read: bool = False

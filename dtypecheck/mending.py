@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -9,18 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .dtypes import F32
+from .edits import written
 from .engine import scan
 from .files import Files, place
 from .fixing.planfile import read_plan
 from .fixing.propose import propose
 from .fixing.propose.asked import Ask, command, wish_of
+from .fixing.propose.case import Wish
 from .fixing.propose.costs import with_costs
 from .fixing.refusal import Refusal
+from .fixing.scripts import is_script, propose_scripts
+from .fixing.scripts.check import edited, scripts_checked
 from .fixing.states import states
 from .fixplan import FixPlan, Mending, Refused, Step
 from .knowledge import Knowledge, folder
 from .report import Report
 from .request import WrongUse, check_names, make
+from .scripted import AsGiven, Folders, scan_scripts
 from .subjects import Request
 
 if TYPE_CHECKING:
@@ -35,11 +41,15 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     errors: request.WrongUse for what was typed and means nothing; fixing.refusal.Refusal for what cannot be planned.
     """
     path = _target(Path(target))
+    if path.resolve() == Path(path.resolve().anchor):
+        raise Refusal(f"{path}: a whole disk is not fixed")
     _ended(path)
     known = Knowledge((folder(), *ask.rules_dirs))
     request = make(ask.dtype, ask.variant, ask.device, ask.libraries, known, Path.cwd())
     files = place(path)
     wish = wish_of(ask)
+    if path.is_file() and is_script(path.name):
+        return _plan_script(path, ask, wish, request, known, hashed)
     made = propose(files, request, known, wish)
     names = [component.name for pipeline in made.before.pipelines for component in pipeline.components]
     check_names(request, names)
@@ -48,11 +58,47 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     allowed = ask.lossy or wish.to is not None
     left_out = () if allowed else tuple(step for step in plan.steps if not step.lossless)
     plan = replace(plan, target=path.as_posix(), steps=tuple(step for step in plan.steps if step not in left_out))
-    plan = _rehearsed(files, plan, request, known)
-    asked = {"dtype": ask.dtype, "variant": ask.variant, "device": ask.device, "libraries": " ".join(ask.libraries)}
-    plan = replace(plan, files=states(files, plan.edits, hashed, told), asked={k: v for k, v in asked.items() if v})
+    plan = _rehearsed(files, _free(path, plan), request, known)
+    before = made.before
+    if path.is_dir():
+        resolve = _folders(path, known)
+        before = before + scan_scripts(files, request, known, resolve)
+        if wish.to is None and not wish.swap:
+            steps, left = propose_scripts(files, request, known, wish, resolve)
+            plan = replace(plan, steps=(*plan.steps, *steps), refused=(*plan.refused, *left))
+    plan = replace(plan, files=states(files, plan.edits, hashed, told), asked=_asked(ask))
     mending = Mending(plan, left_out=left_out, command=command(path, ask))
-    return replace(made.before, fix=mending, label=path.as_posix(), request=request)
+    return replace(before, fix=mending, label=path.as_posix(), request=request)
+
+
+def _plan_script(path: Path, ask: Ask, wish: Wish, request: Request, known: Knowledge, hashed: bool) -> Report:
+    """The same for a script or notebook: its text alone is edited."""
+    if wish.to is not None:
+        raise WrongUse(f"--to converts weights, and {path} is a script")
+    files, resolve = place(path), _folders(path, known)
+    steps, refused = propose_scripts(files, request, known, wish, resolve, ask.arguments)
+    shown = path.as_posix()
+    plan = FixPlan(
+        shown,
+        tuple(replace(step, place=shown) for step in steps),
+        states(files, [edit for step in steps for edit in step.edits], hashed),
+        tuple(replace(item, place=shown) for item in refused),
+        _asked(ask),
+    )
+    before = scan_scripts(AsGiven(path), request, known, resolve, ask.arguments)
+    return replace(before, fix=Mending(plan, command=command(path, ask)), label=shown, request=request)
+
+
+def _folders(path: Path, known: Knowledge) -> Folders:
+    """What the models of a script, or of the scripts in a folder, stand for."""
+    return Folders(known, {}, (Path.cwd(), path if path.is_dir() else path.parent))
+
+
+def _asked(ask: Ask) -> dict[str, str]:
+    """What the plan is made for, as a plan file holds it."""
+    asked = {"dtype": ask.dtype, "variant": ask.variant, "device": ask.device, "libraries": " ".join(ask.libraries)}
+    asked["arguments"] = shlex.join(ask.arguments)
+    return {key: value for key, value in asked.items() if value}
 
 
 def _ended(path: Path) -> None:
@@ -61,11 +107,28 @@ def _ended(path: Path) -> None:
 
     if not any_of(path):
         return
-    from .fixing.apply import unended
+    from .fixing.apply import unfinished
 
-    for place, text in unended(path):
-        here = path.as_posix() if place in (".", path.name) else f"{path.as_posix()}/{place}"
-        raise Refusal(f"{here}: {text}", f"dtypecheck undo {here}  takes it back", f"dtypecheck fix {here} --apply  ends it")
+    for at, text, commands in unfinished(path):
+        here = path.as_posix() if at in (".", path.name) else f"{path.as_posix()}/{at}"
+        raise Refusal(f"{here}: {text}", *filter(None, [commands]))
+
+
+def _free(path: Path, plan: FixPlan) -> FixPlan:
+    """The plan without steps that would write a file which stands beside a single file already, and is none of the target."""
+    if path.is_dir():
+        return plan
+    new: dict[Step, list[str]] = {}
+    for step in plan.steps:
+        paths = [written(edit) for edit in step.edits]
+        new[step] = [name for name in paths if name != path.name and (path.parent / name).exists()]
+    taken = [
+        Refused(step.place, f"{names[0]} is there already, and would be written", step.codes)
+        for step, names in new.items()
+        if names
+    ]
+    kept = tuple(step for step in plan.steps if not new[step])
+    return replace(plan, steps=kept, refused=(*plan.refused, *taken))
 
 
 def _roles(report: Report) -> list[str]:
@@ -107,6 +170,7 @@ def carry_out(
     measured: list[str] = []
     verify = _verifier(target, plan, out, request, known, measured) if check else None
     done = apply(target, plan, out=out, undo_dir=undo_dir, verify=verify, told=told)
+    measured += done.notes
     mending = Mending(plan, "written" if out else "applied", tuple(left_out), out.as_posix() if out else "", tuple(measured))
     return _afterwards(target, out, done.written, request, known, mending)
 
@@ -125,6 +189,7 @@ def end_fix(
     measured: list[str] = []
     verify = _verifier(target, plan, None, request, known, measured) if check else None
     done = finish(target, undo_dir=undo_dir, verify=verify, told=told)
+    measured += done.notes
     return _afterwards(target, None, done.written, request, known, Mending(plan, "applied", (), "", tuple(measured)))
 
 
@@ -145,9 +210,12 @@ def _verifier(
         from .fixing.verify import verify
 
         before, after = (place(target), place(root)) if out else before_and_after(target)
-        result = verify(after, before, plan, request, known)
-        measured.extend(result.measured)
-        return result.reasons
+        alone = {edit.path for edit in plan.edits} == set(edited(plan))
+        result = verify(after, before, plan, request, known, torch=False if alone else None)
+        resolve, words = _folders(target, known), shlex.split(plan.asked.get("arguments", ""))
+        wrong, told = scripts_checked(before, after, plan, request, known, resolve, words)
+        measured.extend((*(result.measured[:1] if alone else result.measured), *told))
+        return (*result.reasons, *wrong)
 
     return verified
 
@@ -159,8 +227,23 @@ def _afterwards(
     there = out or target
     if not there.exists() and written:
         there = target.parent / written[0]
-    report = scan(place(there), request, known)
+    words = shlex.split(mending.plan.asked.get("arguments", ""))
+    if there.is_file() and is_script(there.name):
+        report = scan_scripts(AsGiven(there), request, known, _folders(there, known), words)
+    else:
+        report = scan(place(there), request, known)
+        if there.is_dir():
+            report = report + scan_scripts(place(there), request, known, _folders(there, known), words)
     return replace(report, fix=mending, label=target.as_posix(), request=request)
+
+
+def diff_of(target: Path, plan: FixPlan) -> bytes:
+    """What a plan changes in the texts of a target, as a unified diff. errors: Refusal."""
+    from .fixing.scripts.diff import diff
+
+    name = target.as_posix()
+    folder = f"{name}/" if target.is_dir() else name.removesuffix(target.name)
+    return diff(place(target), plan, "" if folder == "./" else folder)
 
 
 def _target(path: Path) -> Path:
@@ -183,4 +266,4 @@ def _rehearsed(files: Files, plan: FixPlan, request: Request, known: Knowledge) 
     return replace(plan, steps=(), refused=(*plan.refused, *refused))
 
 
-__all__ = ["Ask", "Refusal", "carry_out", "end_fix", "plan_fix", "read_fix", "wish_of"]
+__all__ = ["Ask", "Refusal", "carry_out", "diff_of", "end_fix", "plan_fix", "read_fix", "wish_of"]

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from .. import edits
 from ..edits import Edit, touched
-from ..files import inside
+from ..files import SKIPPED_FOLDERS, inside
 from ..fixplan import FixPlan, Refused, State, Step
 from .refusal import Refusal
 
@@ -56,13 +56,22 @@ def read_plan(path: Path) -> FixPlan:
         raise Refusal(f"{path}: no JSON: {fault}") from None
     if not isinstance(data, dict) or "fix_plan" not in data:
         raise Refusal(f"{path}: this is no fix plan; dtypecheck fix TARGET -o plan.json writes one")
-    if data["fix_plan"] != VERSION:
+    if type(data["fix_plan"]) is not int or data["fix_plan"] != VERSION:
         raise Refusal(f"{path}: a fix plan of version {data['fix_plan']!r}, this dtypecheck reads version {VERSION}")
     try:
-        return plan_of(data)
+        return _whole(plan_of(data))
     except (TypeError, ValueError, KeyError, AttributeError) as fault:
         text = str(fault) if isinstance(fault, Refusal) else f"{type(fault).__name__}: {fault}"
         raise Refusal(f"{path}: not a fix plan as dtypecheck writes it: {text}") from None
+
+
+def _whole(plan: FixPlan) -> FixPlan:
+    """errors: Refusal where a plan says less than one that is to be applied by somebody else has to."""
+    if not plan.steps or not plan.target:
+        raise Refusal("it has no step" if plan.target else "it names no target")
+    if unread := [path for path, state in plan.files.items() if state.size >= 0 and not state.sha256]:
+        raise Refusal(f"the sha256 of {unread[0]} is missing")
+    return plan
 
 
 def plan_of(data: Mapping[str, Any]) -> FixPlan:
@@ -88,6 +97,8 @@ def edit_of(item: Mapping[str, Any]) -> Edit:
     edit: Edit = _record(kind, rest)
     for path in touched(edit):
         _path(path)
+    if isinstance(edit, edits.Bring) and not (edit.sha256 and Path(edit.origin).is_absolute() and "\0" not in edit.origin):
+        raise Refusal(f"{edit.path} is brought from {edit.origin!r}, without an absolute path and a sha256")
     if isinstance(edit, edits.Rename) and "/" in edit.name:
         raise Refusal(f"{edit.name!r} is no bare file name")
     return edit
@@ -116,6 +127,8 @@ def _typed(hint: Any, value: Any) -> Any:
         return value
     if isinstance(hint, type) and hint not in (str, int, bool):
         return _record(hint, _of(dict, value))
+    if hint is str:
+        _of(str, value).encode()
     return _of(hint, value)
 
 
@@ -128,4 +141,7 @@ def _of(kind: Callable[..., Any], value: Any) -> Any:
 def _path(path: Any) -> str:
     if not isinstance(path, str) or inside("", path) != path:
         raise Refusal(f"{path!r} is no file inside the target")
+    if any(part in SKIPPED_FOLDERS for part in path.split("/")):
+        raise Refusal(f"{path!r} is no file of a model")
+    path.encode()
     return path

@@ -60,6 +60,17 @@ def splice(edit: Splice, data: bytes) -> bytes:
     return (text[: edit.start] + edit.new + text[edit.end :]).encode()
 
 
+def texts_at(path: str, text: str, pointer: str) -> list[tuple[int, int]]:
+    """Begin and end of the JSON text at `pointer`, or of every element of the array there. errors: Refusal for nothing there."""
+    begin, end = _span(text)
+    for key in pointer.split("/")[1:]:
+        found = [member for member in _members(text, begin) if member.key == key.replace("~1", "/").replace("~0", "~")]
+        if not found:
+            raise Refusal(f"{path}: there is nothing at {pointer}")
+        begin, end = found[-1].begin, found[-1].end
+    return [(member.begin, member.end) for member in _members(text, begin)] if text[begin] == "[" else [(begin, end)]
+
+
 def _span(text: str, at: int = 0) -> tuple[int, int]:
     """Begin and end of the JSON value at or behind `at`; the text is known to be JSON."""
     begin = _skip(text, at)

@@ -113,7 +113,7 @@ def peak_of(folder: Path, elements: int) -> int:
     with (folder / "m.safetensors").open("wb") as file:
         file.write(head)
         file.truncate(len(head) + 4 * elements)
-    done = subprocess.run([sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(folder)], capture_output=True, text=True, check=True, timeout=300)
     return int(done.stdout)
 
 

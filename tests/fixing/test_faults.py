@@ -41,13 +41,15 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 def disk(place: Path, *options: str) -> Iterator[Path]:
     """A small disk of its own, mounted; a skip where that is not permitted."""
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "none", str(place)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", ",".join(options), "none", str(place)], capture_output=True, check=False, timeout=60
+    )
     if done.returncode:
         pytest.skip("no disk can be mounted here")
     try:
         yield place
     finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        subprocess.run(["umount", "-l", str(place)], check=True, timeout=60)
 
 
 def refused(model: Path, made: FixPlan, match: str, work: Callable[[], object] | None = None) -> Refusal:
@@ -147,7 +149,7 @@ def test_a_read_only_disk_is_told(tmp_path: Path) -> None:
     with disk(tmp_path / "disk", "size=2m") as place:
         model = lay(place)
         made = plan(model, *edits(model))
-        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True, timeout=60)
         fault = refused(model, made, "read-only")
         assert "--out DIR" in fault.offers
         apply(model, made, out=tmp_path / "out")
@@ -242,12 +244,12 @@ def test_a_file_of_somebody_else_in_a_folder_of_ones_own_is_replaced(memory: Pat
 def test_a_file_that_is_locked_on_the_disk_is_told(tmp_path: Path) -> None:
     model = lay(tmp_path)
     locked = model / "vae/config.json"
-    if subprocess.run(["chattr", "+i", str(locked)], capture_output=True, check=False).returncode:
+    if subprocess.run(["chattr", "+i", str(locked)], capture_output=True, check=False, timeout=60).returncode:
         pytest.skip("this disk locks no files")
     try:
         refused(model, plan(model, *edits(model)), "not permitted: it may be locked .*; nothing was changed")
     finally:
-        subprocess.run(["chattr", "-i", str(locked)], check=True)
+        subprocess.run(["chattr", "-i", str(locked)], check=True, timeout=60)
 
 
 def test_a_limit_on_the_size_of_files_is_told(tmp_path: Path) -> None:
@@ -462,7 +464,7 @@ main(["stop"])
     (tmp_path / "plan.json").write_text(text_of(made))
     for number in (signal.SIGINT, signal.SIGTERM):
         words = [sys.executable, "-c", code.replace("{number}", str(int(number)))]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 128 + number, done.stderr
         assert "stopped; all was taken back" in done.stderr
         assert tree(model) == before

@@ -50,6 +50,44 @@ def test_a_second_fix_has_nothing_to_do(mixed: Path) -> None:
     assert (again.returncode, again.stdout) == (0, "nothing to fix in the files\n")
 
 
+def test_a_conversion_done_twice_is_done_once(mixed: Path) -> None:
+    text = (mixed / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()
+    done = fix("vae", "--to", "bf16", "--apply", "--no-verify", cwd=mixed)
+    assert done.returncode == 0, done.stderr
+    again = fix("vae", "--to", "bf16", "--apply", "--no-verify", cwd=mixed)
+    assert "is already bf16" in again.stdout
+    assert "applied" not in again.stdout
+    assert (mixed / "vae" / "diffusion_pytorch_model.safetensors").read_bytes() != text
+
+
+def test_a_plan_without_a_step_is_not_written_and_one_out_of_a_file_shows_its_edits(mixed: Path) -> None:
+    done = fix("vae", "--select", "DT4", "-o", "plan.json", cwd=mixed)
+    assert "plan.json is not written: the plan has no step" in done.stderr
+    assert not (mixed / "plan.json").exists()
+    assert fix("vae", "-o", "plan.txt", cwd=mixed).returncode == 2
+    assert fix("vae", "-o", "plan.json", cwd=mixed).returncode in (0, 1)
+    data = json.loads((mixed / "plan.json").read_text())
+    data["steps"][0]["edits"].append({"kind": "Put", "path": "evil.py", "text": "import os"})
+    data["files"]["evil.py"] = {"bytes": -1, "sha256": ""}
+    (mixed / "plan.json").write_text(json.dumps(data))
+    assert "edit: writes evil.py, a text of 9 characters" in fix("plan.json", cwd=mixed).stdout
+    data["steps"][0]["edits"][-1] |= {"kind": "Bring", "origin": "/etc/passwd", "sha256": ""}
+    del data["steps"][0]["edits"][-1]["text"]
+    (mixed / "plan.json").write_text(json.dumps(data))
+    assert "without an absolute path and a sha256" in fix("plan.json", "--apply", cwd=mixed).stderr
+    assert not (mixed / "vae" / "evil.py").exists()
+
+
+def test_a_pickle_beside_a_file_of_its_new_name_is_refused_before_a_plan_is_made(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"a.weight": torch.zeros(8, 8)}, tmp_path / "model.pt")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    done = fix("model.pt", "--to", "fp16", cwd=tmp_path)
+    assert "model.safetensors is there already" in done.stdout
+    assert done.returncode == 1
+
+
 def test_a_script_edit_goes_through_the_same_plan_apply_and_undo(tmp_path: Path) -> None:
     from dtypecheck.edits import Splice
     from dtypecheck.files import Directory
@@ -89,6 +127,12 @@ def test_a_script_edit_goes_through_the_same_plan_apply_and_undo(tmp_path: Path)
         (Ask(strategy=("swap-vae",)), "needs --swap"),
         (Ask(to="fp16", max_shard_size="5 apples"), "is no size"),
         (Ask(to="fp16", max_shard_size="0GB"), "room for nothing"),
+        (Ask(to="fp16", max_shard_size="nan"), "is no size"),
+        (Ask(to="fp16", max_shard_size="inf"), "is no size"),
+        (Ask(clamp=True), "give --to too"),
+        (Ask(max_shard_size="5GB"), "give --to too"),
+        (Ask(to="fp16", strategy=("upcast",)), "chooses among answers"),
+        (Ask(to="fp16", select=("DT1",)), "chooses among answers"),
     ],
 )
 def test_what_means_nothing_is_wrong_use(ask: Ask, word: str) -> None:
@@ -97,8 +141,9 @@ def test_what_means_nothing_is_wrong_use(ask: Ask, word: str) -> None:
 
 
 def test_aliases_sizes_and_selectors_are_understood() -> None:
-    wish = wish_of(Ask(to="half", max_shard_size="1.5 GiB", select=("DT10",), strategy=("bfloat16, upcast",)))
+    wish = wish_of(Ask(to="half", max_shard_size="1.5 GiB"))
     assert (str(wish.to), wish.shard) == ("fp16", 3 * 2**29)
+    wish = wish_of(Ask(select=("DT10",), strategy=("bfloat16, upcast",)))
     assert wish.select == set(matching("DT10")) >= {"DT102", "DT107"}
     assert wish.strategies == ("bf16", "upcast")
 

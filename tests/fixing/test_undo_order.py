@@ -116,7 +116,7 @@ NAMES = ("plain", "two words", "a'b", "line\nfeed", "$(x) `y`", "back\\slash\n'q
 def test_what_is_to_be_typed_means_the_name_in_a_shell_and_is_one_line(name: str) -> None:
     text = typed(name)
     assert text.isprintable()
-    done = subprocess.run(["bash", "-c", f"printf %s {text}"], capture_output=True, check=True)
+    done = subprocess.run(["bash", "-c", f"printf %s {text}"], capture_output=True, check=True, timeout=60)
     assert done.stdout.decode() == name
 
 

@@ -61,7 +61,7 @@ def checked(
 ) -> Verified:
     """Apply the edits for real, spoil what came out, and ask."""
     before = root.parent / "before"
-    subprocess.run(["cp", "-a", str(root), str(before)], check=True)
+    subprocess.run(["cp", "-a", str(root), str(before)], check=True, timeout=60)
     plan = FixPlan("m", (Step(".", "made", tuple(edits), codes=codes),), states(place(root), edits, True))
     apply(root, plan)
     if spoil:
@@ -203,7 +203,7 @@ def test_looking_at_files_imports_neither_torch_nor_numpy(tmp_path: Path) -> Non
         "print(verify(root, place(root), FixPlan('m'), Request(), Knowledge(), torch=False).reasons)\n"
         "print(sorted({'torch', 'numpy', 'diffusers', 'transformers'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines() == ["()", "[]"]
 
 

@@ -78,4 +78,4 @@ class Overflow:
     def refusal(self) -> Refusal:
         """Why the tensor is not cast, and what could be done instead."""
         other = ("--to bf16",) if self.dtype.exponent < 8 <= self.held.exponent else ()
-        return Refusal(str(self), *other, "--strategy keep-fp32", "--clamp")
+        return Refusal(str(self), *other, "--clamp")

@@ -70,7 +70,7 @@ def _step(job: Job, tally: Tally, place: str) -> Step | Refused:
             change = f"declares {_said(job.component)} -> {wish.dtype.torch}"
             return step(job.files, place, change, declared, wish.dtype.short, True, ["the weights are it already"])
         copy = f", the variant {wish.variant} would be a copy" if source.beside else ""
-        return Refused(place, f"{job.component.label} is already {wish.dtype.short}{copy}")
+        return Refused(place, f"{job.component.label} is already {wish.dtype.short}{copy}", done=True)
     if taken := _taken(job):
         return Refused(place, f"{taken} belongs to another set of weights, which its index names")
     old = sorted(_superseded(job))

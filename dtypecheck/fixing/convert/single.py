@@ -43,7 +43,7 @@ def convert_file(pipeline: Pipeline, files: Files, wish: Wish, known: Knowledge)
     pickled = not source.path.endswith(".safetensors")
     cast = tally.wished(wish.dtype)
     if not cast and not (pickled and wish.whole_safetensors):
-        return Refused(place, _nothing(tensors, parts, pipeline, wish))
+        return Refused(place, _nothing(tensors, parts, pipeline, wish), done=True)
     edits: list[Store | Remove] = [Store(source.path, recipe.takes(source.path), (), wish.clamp)]
     costs = [*tally.costs(recipe), *_costs(tensors, wish)]
     if pickled:

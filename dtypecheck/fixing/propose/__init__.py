@@ -64,12 +64,14 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
 
 def _wished(made: list[Step | Refused], pipeline: Pipeline, judge: Judge, steps: list[Step], refused: list[Refused]) -> None:
     """Add the steps of a wish: all of them if nothing is worse after all, else one after the other as far as they go."""
-    refused += [item for item in made if isinstance(item, Refused)]
+    refused += [_because(item, judge.before) for item in made if isinstance(item, Refused)]
     whole = [item for item in made if isinstance(item, Step)]
     kept = [as_declared(item, pipeline) or item for item in whole]
     for together in (whole, kept):
-        if whole and judge.holds(_edits((*steps, *together))):
-            steps += together
+        made_of = [item for item in together if isinstance(item, Step)]
+        if made_of and judge.holds(_edits((*steps, *made_of))):
+            steps += made_of
+            refused += [item for item in together if isinstance(item, Refused)]
             return
     for item, other in zip(whole, kept, strict=True):
         left: list[Refused] = []
@@ -80,13 +82,29 @@ def _wished(made: list[Step | Refused], pipeline: Pipeline, judge: Judge, steps:
         refused += left
 
 
+def _because(item: Refused, before: Report) -> Refused:
+    """What is refused for lack of weights, with what the scan says of the files."""
+    if item.done:
+        return item
+    place = item.place.rstrip("/")
+    paths = ("", ".", place) if place in ("", ".") else (place,)
+    told = [f for f in before.counted if f.code.startswith("DT0") and f.severity == "error"]
+    near = [f for f in told if f.where.path in paths or f.where.path.startswith(f"{place}/") or place in ("", ".")]
+    if not near:
+        return item
+    fix = near[0].fix
+    return replace(item, why=f"{item.why}: {near[0].where}: {near[0].message}", offers=(fix.title,) if fix else item.offers)
+
+
 def _asked_for(pipeline: Pipeline, files: Files, wish: Wish, known: Knowledge) -> Iterator[Step | Refused]:
     """A conversion or a swap that nobody needs a finding for."""
     if wish.swap:
-        from ..swap import swap
+        from ..swap import no_vae, swap
 
-        for component in pipeline.of_role("vae"):
-            yield swap(pipeline, component, wish.swap, files, known)
+        vaes = pipeline.of_role("vae")
+        yield from (swap(pipeline, component, wish.swap, files, known) for component in vaes)
+        if not vaes:
+            yield no_vae(pipeline)
     if wish.to is not None:
         conversion = Conversion(wish.to, wish.components, wish.variant, wish.shard, wish.clamp)
         steps, left = conversions(pipeline, files, conversion, known)

@@ -17,7 +17,7 @@ from .remedies import STRATEGIES
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What `dtypecheck fix` is asked for, as it was typed. The words are those of its options."""
+    """What `dtypecheck fix` is asked for, as it was typed. The words are those of its options. arguments: of a script."""
 
     dtype: str | None = None
     variant: str | None = None
@@ -34,6 +34,7 @@ class Ask:
     values: str = ""
     lossy: bool = False
     rules_dirs: tuple[Path, ...] = field(default=())
+    arguments: tuple[str, ...] = ()
 
 
 def wish_of(ask: Ask) -> Wish:
@@ -53,6 +54,12 @@ def wish_of(ask: Ask) -> Wish:
         raise WrongUse("--component says which part --to is for; give --to too")
     if ask.as_variant is not None and to is None:
         raise WrongUse("--as-variant names the files that --to writes; give --to too")
+    if to is None and (ask.clamp or ask.max_shard_size is not None):
+        raise WrongUse(f"{'--clamp' if ask.clamp else '--max-shard-size'} is about what --to writes; give --to too")
+    if to is not None and (words or ask.select):
+        raise WrongUse(f"{'--strategy' if words else '--select'} chooses among answers to findings; --to converts without one")
+    if ask.swap and (ask.select or [word for word in words if word != "swap-vae"]):
+        raise WrongUse("--swap puts a VAE in whatever is found; leave --select and --strategy out")
     if "swap-vae" in words and not ask.swap:
         raise WrongUse("--strategy swap-vae needs --swap FOLDER, or the name of a row in rules/swaps.toml")
     checks.load()
@@ -90,12 +97,12 @@ def _bytes(text: str | None) -> int | None:
     number = text.strip().lower().rstrip("kmgib ")
     unit = text.strip().lower().removeprefix(number).strip()
     try:
-        size = float(number) * units[unit]
-    except (KeyError, ValueError):
+        size = int(float(number) * units[unit])
+    except (KeyError, ValueError, OverflowError):
         raise WrongUse(f"--max-shard-size {text!r} is no size; write 5GB") from None
     if size < 1:
         raise WrongUse(f"--max-shard-size {text!r} leaves room for nothing")
-    return int(size)
+    return size
 
 
 def command(path: Path, ask: Ask) -> str:
@@ -109,4 +116,5 @@ def command(path: Path, ask: Ask) -> str:
     for name, values in several.items():
         words += [word for value in values for word in (f"--{name}", value)]
     words += [f"--{name}" for name, on in (("clamp", ask.clamp), ("lossy", ask.lossy)) if on]
+    words += ["--", *ask.arguments] if ask.arguments else []
     return shlex.join(words)

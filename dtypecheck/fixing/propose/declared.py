@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from ...edits import SetKey
-from ...fixplan import Step
+from ...fixplan import Refused, Step
 from ...subjects import Component, Pipeline
 
 _KEYS: Final = ("/dtype", "/torch_dtype")
 
 
-def as_declared(step: Step, pipeline: Pipeline) -> Step | None:
+def as_declared(step: Step, pipeline: Pipeline) -> Step | Refused | None:
     """The step with the part's config declaring what it is loaded in today; None for other parts than transformers models.
 
     Without torch_dtype diffusers loads its own parts in float32, whatever is stored, and transformers 5 what is declared: one
@@ -26,9 +26,11 @@ def as_declared(step: Step, pipeline: Pipeline) -> Step | None:
     edits = [edit for edit in step.edits if not (isinstance(edit, SetKey) and edit.pointer in _KEYS)]
     if not _declares(component):
         edits.append(SetKey(component.config.path, "/dtype", json.dumps(dtype.torch)))
+    if not edits:
+        return Refused(step.place, f"{component.label} is stored so already", done=True)
     rest = step.costs.split("; ")
     kept = [text for text in rest if text and not text.startswith(f"{component.config.path} then declares")]
-    said = f"{component.config.path} declares {dtype.torch}, in which the other parts load without torch_dtype"
+    said = f"{component.config.path} keeps {dtype.torch}: without torch_dtype the other parts load in {dtype.short} too"
     return replace(step, edits=tuple(edits), costs="; ".join((*kept, said)))
 
 

@@ -39,6 +39,7 @@ STRATEGIES: Final[Mapping[str, str]] = {
     "remove": "take files away that no loader reads",
     "compute": "change the compute dtype of packed weights",
     "position-ids": "store position ids as whole numbers",
+    "cast": "put a cast in where it is missing in a script, or leave one out",
     "clamp": "cut weights that are too large for the dtype to its largest number",
 }
 """The words of --strategy."""
