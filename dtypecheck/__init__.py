@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import rehearse, scan
+    from .api import fix, rehearse, scan
     from .explaining import explain
     from .report import Report
     from .watching import guard, watch
 
-__all__ = ["Report", "__version__", "explain", "guard", "rehearse", "scan", "watch"]
+__all__ = ["Report", "__version__", "explain", "fix", "guard", "rehearse", "scan", "watch"]
 __version__ = "0.1.0"
 
 
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
     """What `__all__` names, imported when they are first used, so that `dtypecheck --version` stays instant."""
     if name in __all__ and "IPython" in sys.modules:
         _show_in(sys.modules["IPython"].get_ipython())
-    if name in ("scan", "rehearse"):
+    if name in ("scan", "rehearse", "fix"):
         from . import api
 
         return getattr(api, name)

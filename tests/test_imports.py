@@ -62,7 +62,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def imported(out: Path, *arguments: str) -> tuple[int, set[str]]:
     """The exit code and every module that a run of the command line had imported at its end."""
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(out), *arguments], capture_output=True, text=True, check=True, cwd=out.parent
+        [sys.executable, "-c", CODE, str(out), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=out.parent,
+        timeout=300,
     )
     assert "a bug of ours" not in done.stderr
     code, modules = json.loads(out.read_text())
@@ -92,6 +97,11 @@ def test_no_heavy_library_is_imported(tmp_path: Path, model: Path, code: int, ar
     assert "dtypecheck.cli" in modules
 
 
+def test_the_numbers_need_numpy_and_nothing_else(tmp_path: Path, model: Path) -> None:
+    _, modules = imported(tmp_path / "modules.json", "scan", str(model), "--values")
+    assert modules & set(HEAVY) == {"numpy"}
+
+
 @pytest.mark.parametrize("form", ["concise", "json"])
 def test_rich_is_not_imported_for_text_that_machines_read(tmp_path: Path, model: Path, form: str) -> None:
     _, modules = imported(tmp_path / "modules.json", "scan", str(model), "--output-format", form)
@@ -111,5 +121,5 @@ def test_the_readers_of_rarer_formats_are_imported_only_when_one_is_met(tmp_path
 
 def test_the_package_itself_imports_next_to_nothing(tmp_path: Path) -> None:
     code = "import sys, dtypecheck; print(*(name for name in sys.modules if name.startswith('dtypecheck')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=300)
     assert done.stdout.split() == ["dtypecheck"]

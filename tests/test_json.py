@@ -43,7 +43,7 @@ def test_a_fixture_s_report_fits_the_schema(name: str, dtype: str | None, cases:
 def test_an_empty_report_has_every_key() -> None:
     report = document(Report())
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
-    keys = ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "run", "runs", "matrix"]
+    keys = ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "run", "runs", "matrix", "fix", "values"]
     assert list(report) == keys
     assert (report["rehearsal"], report["run"], report["runs"], report["matrix"]) == (None, None, [], None)
 

@@ -13,11 +13,7 @@ from tests.conftest import LONG
 TESTS = Path(__file__).resolve().parent
 WAITS = {"run": "subprocess", "check_call": "subprocess", "check_output": "subprocess", "call": "subprocess"}
 """Functions that wait for a process, and whose they are."""
-FILES = [
-    path
-    for path in sorted(TESTS.rglob("*.py"))
-    if not {"benchmarks", "cases", "fixing"} & {*path.parts} and not path.name.startswith(("test_values", "test_scripts"))
-]
+FILES = [path for path in sorted(TESTS.rglob("*.py")) if not {"benchmarks", "cases"} & {*path.parts}]
 METHODS = ("communicate", "wait", "join")
 """Methods that wait for a process or a thread, if they have no other arguments."""
 

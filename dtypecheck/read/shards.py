@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..dtypes import DType, parse
-from ..files import Entry, inside
+from ..files import Entry, Files, inside
 from ..findings import Where
 from ..subjects import Config, Problem, WeightFile, WeightSet
 from .header import EXTRA_SHARD, MISSING_SHARD, PATH_ESCAPE
@@ -55,7 +55,7 @@ def weight_sets(path: str, entries: Mapping[str, Entry], weights: ReadWeights, c
         if name in found.used or not (match := _FILE.fullmatch(name)):
             continue
         found.used.add(name)
-        key = match["format"], match["stem"], match["variant"] or match["late"]
+        key = _kind(match)
         if match["shard"]:
             orphans.setdefault(key, []).append(entry)
         else:
@@ -148,6 +148,25 @@ def _add_orphans(
     detail = f"{_shards(left)} without an index: no loader finds them until there is a {wanted} ({some})"
     found.problems.append(Problem(MISSING_SHARD, Where(left[0].name), detail))
     found.sets.append(WeightSet(form, stem, variant, tuple(map(weights, left)), None, "unread"))
+
+
+def shards_of(path: str, files: Files) -> tuple[Entry, ...]:
+    """The shards in a folder that are of one set with the shard `path`: the same format, stem and variant, whatever number."""
+    folder, _, name = path.rpartition("/")
+    match = _FILE.fullmatch(name)
+    if match is None:
+        return ()
+    found = []
+    for entry in files.entries():
+        inside_folder, _, other = entry.name.rpartition("/")
+        like = _FILE.fullmatch(other) if inside_folder == folder else None
+        if like and like["shard"] and _kind(like) == _kind(match):
+            found.append(entry)
+    return tuple(found)
+
+
+def _kind(match: re.Match[str]) -> tuple[str, str, str | None]:
+    return match["format"], match["stem"], match["variant"] or match["late"]
 
 
 def _shards(left: list[Entry]) -> str:

@@ -416,6 +416,6 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "large.safetensors")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(tmp_path / "large.safetensors")], capture_output=True, text=True, check=True, timeout=600
     )
     assert int(done.stdout) < 300 * 1024
