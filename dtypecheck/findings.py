@@ -10,6 +10,8 @@ from .edits import Edit
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+Muter = Literal["source", "settings", "baseline"]
+"""Who mutes a finding: a comment in the script, the settings file, or the baseline."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +50,8 @@ class Finding:
     """Two witnesses that disagree, or one that breaks a known fact.
 
     message: who, what and against what, never advice. because: one sentence why it hurts. says: what PyTorch will print.
-    source: part of the fingerprint, the normalised text the finding stands on. muted: the reason, None when it counts.
+    source: part of the fingerprint, the normalised text the finding stands on. muted: the reason, None when it counts;
+    muted_by: who gave it.
     pipeline, component: what it is about, as far as it is about one (the engine fills them in); also: further components.
     """
 
@@ -68,6 +71,7 @@ class Finding:
     pipeline: str = ""
     component: str = ""
     also: tuple[str, ...] = ()
+    muted_by: Muter | None = None
 
     @property
     def key(self) -> tuple[int, str, str, str, int, str]:
@@ -75,9 +79,9 @@ class Finding:
         place = self.where
         return SEVERITIES.index(self.severity), self.code, place.path, place.at, place.line or 0, self.message
 
-    def mute(self, reason: str) -> Finding:
+    def mute(self, reason: str, by: Muter = "settings") -> Finding:
         """The same finding, still there but no longer counted."""
-        return replace(self, muted=reason)
+        return replace(self, muted=reason, muted_by=by)
 
 
 def fingerprinted(findings: list[Finding]) -> list[Finding]:

@@ -48,7 +48,7 @@ def suppress(report: Report, suppressions: Iterable[Ignore]) -> Report:
         return next((item.reason for meant, item in pairs if code in meant and fnmatchcase(path, item.path)), None)
 
     findings = tuple(
-        finding.mute(why) if finding.muted is None and (why := reason(finding.code, finding.where.path)) else finding
+        finding.mute(why, "settings") if finding.muted is None and (why := reason(finding.code, finding.where.path)) else finding
         for finding in report.findings
     )
     return replace(report, findings=findings)

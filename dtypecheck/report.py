@@ -11,6 +11,7 @@ from .dtypes import DType
 from .findings import SEVERITIES, Finding, Severity, Where
 from .fixplan import Mending
 from .subjects import Component, Pipeline, Request, WeightFile
+from .subjects.gated import Gate
 from .subjects.shown import Run, Tried
 from .subjects.values import Survey
 
@@ -42,7 +43,7 @@ class Report:
     runs: what was rehearsed or watched. matrix: per pipeline path, the dtype plans that were rehearsed, the recommended first.
     values: the numbers of the pipelines, where they were asked for.
     lines: of scripts, those that findings point at.
-    fix: the fix plan that was made of it, and what became of that.
+    fix: the fix plan that was made of it, and what became of that. gate: the verdict of a gate.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -57,6 +58,7 @@ class Report:
     fix: Mending | None = None
     values: tuple[Survey, ...] = ()
     lines: Mapping[Where, str] = field(default_factory=dict)
+    gate: Gate | None = None
 
     def __add__(self, other: Report) -> Report:
         return Report(
@@ -72,6 +74,7 @@ class Report:
             self.fix or other.fix,
             self.values + other.values,
             {**self.lines, **other.lines},
+            self.gate or other.gate,
         )
 
     def below(self, folder: str) -> Report:

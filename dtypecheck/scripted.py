@@ -145,7 +145,8 @@ def _suppressed(finding: Finding, line: str) -> Finding:
     """The finding, muted where its line says `# dtypecheck: ignore[DT201] reason`; without a reason it counts."""
     said = _IGNORE.search(line)
     words = re.split(r"[,\s]+", said["rules"]) if said else ()
-    return finding.mute(said["reason"]) if said and any(finding.code in matching(word) for word in words if word) else finding
+    hit = said and any(finding.code in matching(word) for word in words if word)
+    return finding.mute(said["reason"], "source") if said and hit else finding
 
 
 def _places(findings: Iterable[Finding]) -> Iterator[Where]:

@@ -23,7 +23,11 @@ KNOWN = Knowledge()
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     (tmp_path / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel"}))
-    tensors = {"conv_in.weight": torch.randn(64, 64), "conv_in.bias": torch.full((100,), 1e-9), "ids": torch.arange(4)}
+    tensors = {
+        "conv_in.weight": torch.linspace(0.5, 2, 64 * 64).reshape(64, 64),
+        "conv_in.bias": torch.full((100,), 1e-9),
+        "ids": torch.arange(4),
+    }
     save_file(tensors, tmp_path / "diffusion_pytorch_model.safetensors")
     return tmp_path
 
@@ -37,6 +41,15 @@ def plan(model: Path, **wish: object) -> FixPlan:
 def test_what_underflows_is_said(model: Path) -> None:
     (step,) = plan(model).steps
     assert step.costs == "nothing overflows, 2.4 % underflow to zero"
+
+
+def test_what_becomes_subnormal_is_said_beside_it(model: Path) -> None:
+    path = model / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["conv_in.weight"][0] = 3e-5
+    save_file(tensors, path)
+    (step,) = plan(model).steps
+    assert step.costs == "nothing overflows, 2.4 % underflow to zero, 1.5 % become subnormal"
 
 
 def test_a_number_that_would_become_inf_refuses_the_step_by_name(model: Path) -> None:

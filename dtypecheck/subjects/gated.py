@@ -1,0 +1,17 @@
+"""What a gate says: whether this model and these scripts may be deployed, because of what, and what was not looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Deployable = Literal["deploy", "do not deploy", "not proven"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A verdict. because: one sentence with the place. unchecked: what was not looked at or not decided, a sentence each."""
+
+    verdict: Deployable
+    because: str
+    unchecked: tuple[str, ...] = ()
