@@ -157,14 +157,16 @@ def scan(
     told: Callable[[str], None] | None = None,
     values: Depth | None = None,
     problems: Iterable[Problem] = (),
+    up_to: int | None = None,
 ) -> Report:
     """Everything that a header scan says about one place. told: called with the path of each pipeline, for progress.
 
-    problems: what is known to be wrong with it beforehand. values: look at the numbers too, how closely.
+    problems: what is known to be wrong with it beforehand. values: look at the numbers too, how closely. up_to: only at those
+    that will be loaded, in files of at most so many bytes, and not in skeletons.
 
     errors: WrongUse where numpy is missing for that.
     """
-    look = _surveyor(files, values, told) if values else None
+    look = _surveyor(files, values, told, up_to) if values else None
     surveys: list[Survey] = []
     given, findings = _adapters(adapters, known)
     findings += judge(None, problems, known)
@@ -195,13 +197,13 @@ def scan(
 
 
 def _surveyor(
-    files: Files, depth: Depth, told: Callable[[str], None] | None
+    files: Files, depth: Depth, told: Callable[[str], None] | None, up_to: int | None
 ) -> Callable[[Pipeline], tuple[Survey, tuple[Problem, ...]]]:
     try:
         from .read.values.survey import Surveyor
     except ImportError as fault:
         raise WrongUse(f"--values needs {fault.name}: pip install {fault.name}") from None
-    return Surveyor(files, depth, told).survey
+    return Surveyor(files, depth, told, up_to).survey
 
 
 def scan_runs(files: Files, request: Request, known: Knowledge) -> Report | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from .knowledge import Knowledge, folder
+from .knowledge import Knowledge, folders
 from .messages.explain import Explanation, explain_raised
 from .messages.explain import explain as explain_text
 from .messages.rows import Row, rows
@@ -33,7 +33,7 @@ def explain(fault: BaseException | str, *, rules_dirs: Iterable[Path] = ()) -> E
 @lru_cache(maxsize=4)
 def all_rows(rules_dirs: tuple[Path, ...] = ()) -> tuple[Row, ...]:
     """The rows that ship with the package and those of further folders."""
-    return rows(Knowledge((folder(), *rules_dirs)))
+    return rows(Knowledge(folders(rules_dirs)))
 
 
 def _live(fault: BaseException, known: tuple[Row, ...]) -> Explanation:

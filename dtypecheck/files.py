@@ -177,6 +177,14 @@ def place(path: Path, label: str | None = None) -> Directory | OneFile:
     return Directory(path, name) if path.is_dir() else OneFile(path, name)
 
 
+def from_here(path: Path) -> str:
+    """A path as the working directory sees it, "../" in front where it lies outside; as given where there is no way to it."""
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # another drive
+        return path.as_posix()
+
+
 def inside(folder: str, name: str) -> str | None:
     """`name`, as a file in `folder` names another file, made relative to the root; None if it would leave the folder."""
     if name.startswith(("/", "\\")) or "\\" in name or ":" in name or "\0" in name:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from .plugins import row_folders
 
 Row = Mapping[str, Any]
 
@@ -43,6 +45,11 @@ def folder() -> Path:
     """Where the rows that ship with this package are: inside an installed wheel, else beside the package in a checkout."""
     packed = Path(__file__).parent / "_rules"
     return packed if packed.is_dir() else Path(__file__).parent.parent / "rules"
+
+
+def folders(more: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Every folder of rows: ours, those of plugins, then `more`. errors: plugins.BadPlugin."""
+    return (folder(), *row_folders(), *more)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .dtypes import F32
 from .edits import written
 from .engine import scan
-from .files import Files, place
+from .files import Files, from_here, place
 from .fixing.planfile import read_plan
 from .fixing.propose import propose
 from .fixing.propose.asked import Ask, command, wish_of
@@ -23,7 +23,7 @@ from .fixing.scripts import is_script, propose_scripts
 from .fixing.scripts.check import edited, scripts_checked
 from .fixing.states import states
 from .fixplan import FixPlan, Mending, Refused, Step
-from .knowledge import Knowledge, folder
+from .knowledge import Knowledge, folders
 from .report import Report
 from .request import WrongUse, check_names, make
 from .scripted import AsGiven, Folders, scan_scripts
@@ -44,7 +44,7 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     if path.resolve() == Path(path.resolve().anchor):
         raise Refusal(f"{path}: a whole disk is not fixed")
     _ended(path)
-    known = Knowledge((folder(), *ask.rules_dirs))
+    known = Knowledge(folders(ask.rules_dirs))
     request = make(ask.dtype, ask.variant, ask.device, ask.libraries, known, Path.cwd())
     files = place(path)
     wish = wish_of(ask)
@@ -61,21 +61,22 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     plan = _rehearsed(files, _free(path, plan), request, known)
     before = made.before
     if path.is_dir():
-        resolve = _folders(path, known)
+        resolve = _folders(path, known, ask.models)
         before = before + scan_scripts(files, request, known, resolve)
         if wish.to is None and not wish.swap:
             steps, left = propose_scripts(files, request, known, wish, resolve)
             plan = replace(plan, steps=(*plan.steps, *steps), refused=(*plan.refused, *left))
     plan = replace(plan, files=states(files, plan.edits, hashed, told), asked=_asked(ask))
     mending = Mending(plan, left_out=left_out, command=command(path, ask))
-    return replace(before, fix=mending, label=path.as_posix(), request=request)
+    roots = {"": from_here(path if path.is_dir() else path.parent)}
+    return replace(before, fix=mending, label=path.as_posix(), request=request, roots=roots)
 
 
 def _plan_script(path: Path, ask: Ask, wish: Wish, request: Request, known: Knowledge, hashed: bool) -> Report:
     """The same for a script or notebook: its text alone is edited."""
     if wish.to is not None:
         raise WrongUse(f"--to converts weights, and {path} is a script")
-    files, resolve = place(path), _folders(path, known)
+    files, resolve = place(path), _folders(path, known, ask.models)
     steps, refused = propose_scripts(files, request, known, wish, resolve, ask.arguments)
     shown = path.as_posix()
     plan = FixPlan(
@@ -86,19 +87,36 @@ def _plan_script(path: Path, ask: Ask, wish: Wish, request: Request, known: Know
         _asked(ask),
     )
     before = scan_scripts(AsGiven(path), request, known, resolve, ask.arguments)
-    return replace(before, fix=Mending(plan, command=command(path, ask)), label=shown, request=request)
+    roots = {shown: from_here(path)}
+    return replace(before, fix=Mending(plan, command=command(path, ask)), label=shown, request=request, roots=roots)
 
 
-def _folders(path: Path, known: Knowledge) -> Folders:
-    """What the models of a script, or of the scripts in a folder, stand for."""
-    return Folders(known, {}, (Path.cwd(), path if path.is_dir() else path.parent))
+def _folders(path: Path, known: Knowledge, models: Mapping[str, Path]) -> Folders:
+    """What the models of a script, or of the scripts in a folder, stand for. models: those that --model named."""
+    return Folders(known, models, (Path.cwd(), path if path.is_dir() else path.parent))
 
 
 def _asked(ask: Ask) -> dict[str, str]:
     """What the plan is made for, as a plan file holds it."""
     asked = {"dtype": ask.dtype, "variant": ask.variant, "device": ask.device, "libraries": " ".join(ask.libraries)}
     asked["arguments"] = shlex.join(ask.arguments)
+    asked["models"] = shlex.join(f"{name}={place.as_posix()}" for name, place in ask.models.items())
     return {key: value for key, value in asked.items() if value}
+
+
+def _models(plan: FixPlan) -> dict[str, Path]:
+    """The folders that hub ids stand for in a plan."""
+    pairs = [text.partition("=") for text in shlex.split(plan.asked.get("models", ""))]
+    return {name: Path(place_of) for name, _, place_of in pairs}
+
+
+def _known_models(plan: FixPlan) -> dict[str, Path]:
+    """The same. errors: Refusal for one that is not there: what the plan answers could not be judged."""
+    found = _models(plan)
+    for name, place_of in found.items():
+        if not place_of.is_dir():
+            raise Refusal(f"the plan was made with --model {name}={place_of}, and that folder is not there")
+    return found
 
 
 def _ended(path: Path) -> None:
@@ -165,7 +183,7 @@ def carry_out(
     """
     from .fixing.apply import apply
 
-    known = Knowledge((folder(), *rules_dirs))
+    known = Knowledge(folders(rules_dirs))
     request = _request(plan, known)
     measured: list[str] = []
     verify = _verifier(target, plan, out, request, known, measured) if check else None
@@ -183,7 +201,7 @@ def end_fix(
 
     if interrupted(target) is None:
         return None
-    known = Knowledge((folder(), *rules_dirs))
+    known = Knowledge(folders(rules_dirs))
     plan = planned(target)
     request = _request(plan, known)
     measured: list[str] = []
@@ -205,6 +223,8 @@ def _verifier(
 ) -> Callable[[Path], Sequence[str]]:
     """What looks at the files when all is in place, and gives the reasons for which it has to be taken back."""
 
+    models = _known_models(plan)
+
     def verified(root: Path) -> Sequence[str]:
         from .fixing.apply import before_and_after
         from .fixing.verify import verify
@@ -212,7 +232,7 @@ def _verifier(
         before, after = (place(target), place(root)) if out else before_and_after(target)
         alone = {edit.path for edit in plan.edits} == set(edited(plan))
         result = verify(after, before, plan, request, known, torch=False if alone else None)
-        resolve, words = _folders(target, known), shlex.split(plan.asked.get("arguments", ""))
+        resolve, words = _folders(target, known, models), shlex.split(plan.asked.get("arguments", ""))
         wrong, told = scripts_checked(before, after, plan, request, known, resolve, words)
         measured.extend((*(result.measured[:1] if alone else result.measured), *told))
         return (*result.reasons, *wrong)
@@ -227,14 +247,14 @@ def _afterwards(
     there = out or target
     if not there.exists() and written:
         there = target.parent / written[0]
-    words = shlex.split(mending.plan.asked.get("arguments", ""))
+    words, resolve = shlex.split(mending.plan.asked.get("arguments", "")), _folders(there, known, _models(mending.plan))
     if there.is_file() and is_script(there.name):
-        report = scan_scripts(AsGiven(there), request, known, _folders(there, known), words)
+        report, roots = scan_scripts(AsGiven(there), request, known, resolve, words), {there.as_posix(): from_here(there)}
     else:
-        report = scan(place(there), request, known)
+        report, roots = scan(place(there), request, known), {"": from_here(there if there.is_dir() else there.parent)}
         if there.is_dir():
-            report = report + scan_scripts(place(there), request, known, _folders(there, known), words)
-    return replace(report, fix=mending, label=target.as_posix(), request=request)
+            report = report + scan_scripts(place(there), request, known, resolve, words)
+    return replace(report, fix=mending, label=target.as_posix(), request=request, roots=roots)
 
 
 def diff_of(target: Path, plan: FixPlan) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from .config import Ignore
-from .findings import SEVERITIES
+from .checks.reading.unused_ignore import UnusedIgnore, word_of
+from .config import Ignore, Override, Settings
+from .findings import SEVERITIES, Finding, Where, fingerprinted
+from .looked import could_fire, looked_at, paths_of, unused
+from .placed import fits, named
 from .report import Report
 from .rule import matching, nearest
 
@@ -30,28 +33,106 @@ def codes(words: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def choose(report: Report, select: Iterable[str] = (), ignore: Iterable[str] = (), extend: Iterable[str] = ()) -> Report:
-    """The report with only the findings of the selected rules (all without a selection) that are not ignored."""
-    wanted, extra, unwanted = codes(select), codes(extend), codes(ignore)
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rules count. wanted: None for all."""
 
-    def keep(code: str) -> bool:
-        return (not wanted or code in wanted | extra) and code not in unwanted
+    wanted: frozenset[str] | None = None
+    unwanted: frozenset[str] = frozenset()
 
-    return replace(report, findings=tuple(finding for finding in report.findings if keep(finding.code)))
+    def has(self, code: str) -> bool:
+        """Whether a rule counts."""
+        return (self.wanted is None or code in self.wanted) and code not in self.unwanted
 
 
-def suppress(report: Report, suppressions: Iterable[Ignore]) -> Report:
-    """The report with the findings that a suppression names muted by its reason."""
+def selection(
+    select: Iterable[str] = (), ignore: Iterable[str] = (), extend: Iterable[str] = (), overrides: Sequence[Override] = ()
+) -> Selection:
+    """The rules that count: the selected ones (all without a selection) and further ones, without the ignored ones.
+
+    overrides: in their order; the last `select` among them takes the place of the first, the rest adds. errors: UnknownRule.
+    """
+    last = next((override.select for override in reversed(overrides) if override.select is not None), tuple(select))
+    wanted, extra = codes(last), codes((*extend, *(word for override in overrides for word in override.extend_select)))
+    unwanted = codes((*ignore, *(word for override in overrides for word in override.ignore)))
+    return Selection(wanted | extra if wanted else None, unwanted)
+
+
+Chosen = Callable[[str], Selection]
+"""Which rules count in a place, as the working directory sees it."""
+
+
+def choose(
+    report: Report,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    extend: Iterable[str] = (),
+    chosen: Chosen | None = None,
+) -> Report:
+    """The report with only the findings of the selected rules (all without a selection) that are not ignored.
+
+    chosen: in place of the three, where that differs by path. The note on an unused ignore counts only where every rule that the
+    ignore names does: what is not selected could not have been muted.
+    """
+    same = selection(select, ignore, extend)
+    by_path = chosen or (lambda _: same)
+
+    def keep(finding: Finding) -> bool:
+        rules = by_path(report.place(finding.where.path))
+        named = matching(word_of(finding)) if finding.code == UnusedIgnore.code else ()
+        return all(map(rules.has, (finding.code, *named)))
+
+    return replace(report, findings=tuple(finding for finding in report.findings if keep(finding)))
+
+
+def suppress(report: Report, suppressions: Iterable[Ignore], called: Callable[[str], str] | None = None) -> Report:
+    """The report with the findings that a suppression names muted by its reason.
+
+    called: what a place, as the working directory sees it, is called from the settings' folder; a suppression may say that too.
+    """
     pairs = [(codes(item.rules), item) for item in suppressions]
 
-    def reason(code: str, path: str) -> str | None:
-        return next((item.reason for meant, item in pairs if code in meant and fnmatchcase(path, item.path)), None)
+    def other(path: str) -> str:
+        return called(report.place(path)) if called else path
 
-    findings = tuple(
-        finding.mute(why, "settings") if finding.muted is None and (why := reason(finding.code, finding.where.path)) else finding
-        for finding in report.findings
-    )
-    return replace(report, findings=findings)
+    def muted(finding: Finding) -> Finding:
+        reasons = (item.reason for meant, item in pairs if finding.code in meant and _in(item, finding.where.path, other))
+        reason = next(reasons, None) if finding.muted is None else None
+        return finding.mute(reason, "settings") if reason else finding
+
+    return replace(report, findings=tuple(map(muted, report.findings)))
+
+
+def _in(item: Ignore, path: str, other: Callable[[str], str]) -> bool:
+    """Whether a path of the report is one of a suppression's, under this name or its other one."""
+    return item.path == "*" or fnmatchcase(path, item.path) or fits(other(path), (item.path,))
+
+
+def idle(report: Report, settings: Settings, chosen: Chosen) -> tuple[Finding, ...]:
+    """A note for each ignore of the settings file that mutes nothing, though its rules are selected and could have fired.
+
+    report: with all findings of the selected rules. A finding that a comment mutes too is one that the ignore would mute.
+    """
+    kinds, linked = looked_at(report), not report.unlinked
+    place = named(settings.file.absolute(), settings.ground.here) if settings.file else ""
+    found: list[Finding] = []
+
+    def called(path: str) -> str:
+        return settings.called(report.place(path))
+
+    for item in settings.suppressions:
+        muted = {finding.code for finding in report.findings if _in(item, finding.where.path, called)}
+        paths = [path for path in (*paths_of(report), ".") if _in(item, path, called)]
+
+        def fires(code: str, paths: Sequence[str] = paths) -> bool:
+            return all(chosen(report.place(path)).has(code) for path in paths) and could_fire(code, kinds, report.request, linked)
+
+        def mutes(word: str, muted: Collection[str] = muted) -> bool:
+            return any(code in muted for code in matching(word))
+
+        told = unused(item.rules, mutes, fires) if paths else []
+        found += (UnusedIgnore().tell(Where(place, "", item.line), text, word) for word, text in told)
+    return tuple(fingerprinted(found))
 
 
 def exit_code(report: Report, fail_on: str = "error") -> int:

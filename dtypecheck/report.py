@@ -12,6 +12,7 @@ from .findings import SEVERITIES, Finding, Severity, Where
 from .fixplan import Mending
 from .subjects import Component, Pipeline, Request, WeightFile
 from .subjects.gated import Gate
+from .subjects.loaded import Loaded
 from .subjects.shown import Run, Tried
 from .subjects.values import Survey
 
@@ -43,7 +44,9 @@ class Report:
     runs: what was rehearsed or watched. matrix: per pipeline path, the dtype plans that were rehearsed, the recommended first.
     values: the numbers of the pipelines, where they were asked for.
     lines: of scripts, those that findings point at.
-    fix: the fix plan that was made of it, and what became of that. gate: the verdict of a gate.
+    fix: the fix plan that was made of it, and what became of that. gate: the verdict of a gate. unlinked: names of models in
+    scripts that no folder is known to stand for. loaded: the pipelines that scripts load, as they ask for them. roots: what paths
+    of this report begin with ("" for all of them, a folder, or a whole path), and where that is as the working directory sees it.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -59,6 +62,9 @@ class Report:
     values: tuple[Survey, ...] = ()
     lines: Mapping[Where, str] = field(default_factory=dict)
     gate: Gate | None = None
+    unlinked: tuple[str, ...] = ()
+    roots: Mapping[str, str] = field(default_factory=dict)
+    loaded: tuple[Loaded, ...] = ()
 
     def __add__(self, other: Report) -> Report:
         return Report(
@@ -75,6 +81,9 @@ class Report:
             self.values + other.values,
             {**self.lines, **other.lines},
             self.gate or other.gate,
+            tuple(dict.fromkeys((*self.unlinked, *other.unlinked))),
+            {**self.roots, **other.roots},
+            (*self.loaded, *other.loaded),
         )
 
     def below(self, folder: str) -> Report:
@@ -105,8 +114,20 @@ class Report:
         matrix = {path(name): plans for name, plans in self.matrix.items()}
         values = tuple(survey.light(new[survey.pipeline.path]) for survey in self.values)
         lines = {where(place): line for place, line in self.lines.items()}
-        same = replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound)
+        roots = {"/".join(filter(None, (folder, old))): root for old, root in self.roots.items()}
+        same = replace(self, findings=findings, pipelines=pipelines, asked=asked, sound=sound, roots=roots)
         return replace(same, runs=runs, matrix=matrix, values=values, lines=lines)
+
+    def place(self, path: str) -> str:
+        """A path of this report as the working directory sees it; code of a library, and what no target holds, as it is."""
+        parts = [part for part in path.split("/") if part != "."]
+        if path.endswith(".py") and parts[0] in {name for name, _, _ in self.request.libraries}:
+            return path
+        for count in range(len(parts), -1, -1):
+            root = self.roots.get("/".join(parts[:count]))
+            if root is not None:
+                return "/".join([root] * (root != ".") + parts[count:]) or "."
+        return path
 
     @property
     def files(self) -> tuple[File, ...]:

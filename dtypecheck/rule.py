@@ -22,7 +22,8 @@ _RULES: dict[str, type[Rule]] = {}
 class Rule:
     """Base of all rules. Subclassing registers; the class name in kebab-case is the rule's name.
 
-    code: DT and three digits, never used twice. severity: the one it reports when the evidence does not say otherwise.
+    code: DT and three digits, in a plugin other letters and digits; never used twice.
+    severity: the one it reports when the evidence does not say otherwise.
     in_gate: False for notes that a gate leaves out.
     """
 
@@ -106,17 +107,24 @@ def find(word: str) -> type[Rule] | None:
 
 
 def matching(word: str) -> tuple[str, ...]:
-    """The codes that a selector (code, prefix or name) means; empty when it means none."""
+    """The codes that a selector (code, prefix or name) means; empty when it means none.
+
+    A prefix holds all letters of the codes that it means: DT and DT1, but not D.
+    """
     rule = find(word)
     if rule:
         return (rule.code,)
-    return tuple(code for code in sorted(_RULES) if word.upper().startswith("DT") and code.startswith(word.upper()))
+    start = word.upper()
+    letters = start.rstrip("0123456789")
+    return tuple(code for code in sorted(_RULES) if code.startswith(start) and code.rstrip("0123456789") == letters)
 
 
 def nearest(word: str) -> str | None:
     """The code or name nearest to a word that is neither."""
     words = [*_RULES, *(rule.name for rule in rules())]
-    near = get_close_matches(word.lower() if word[:2].upper() != "DT" else word.upper(), words, n=1, cutoff=0.4)
+    start = word.upper()
+    like_a_code = "-" not in word and any(start.startswith(letters) for letters in {code.rstrip("0123456789") for code in _RULES})
+    near = get_close_matches(start if like_a_code else word.lower(), words, n=1, cutoff=0.4)
     return near[0] if near else None
 
 
@@ -135,7 +143,7 @@ _EXAMPLE = re.compile(r"^```(bad|good)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def page(rule: type[Rule]) -> Page:
     """The page of a rule; the rule has one, or its test fails."""
-    text = inspect.getdoc(rule) or ""
+    text = inspect.getdoc(rule) or _written(rule)
     summary, _, rest = text.partition("\n")
     examples = _EXAMPLE.findall(rest)
     return Page(
@@ -144,3 +152,14 @@ def page(rule: type[Rule]) -> Page:
         tuple(body for kind, body in examples if kind == "bad"),
         tuple(body for kind, body in examples if kind == "good"),
     )
+
+
+def _written(rule: type[Rule]) -> str:
+    """The docstring as the source has it: Python drops docstrings under -OO. Empty where there is no source."""
+    import ast
+
+    try:
+        text = ast.get_docstring(ast.parse(inspect.getsource(rule)).body[0])  # type: ignore[arg-type]
+    except (OSError, SyntaxError):
+        return ""
+    return text or ""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from .engine import judge_script
 from .files import Directory, Entry, Files
 from .findings import Finding, Where, fingerprinted
+from .ignoring import by_comments
 from .knowledge import Knowledge
 from .read.layout import Reader
 from .read.scripts import SUFFIXES, ScriptReader
 from .report import Report
-from .rule import matching
 from .subjects import Pipeline, Request
+from .subjects.loaded import Loaded, loaded_by
 
-_IGNORE: Final = re.compile(r"#\s*dtypecheck:\s*ignore\[(?P<rules>[^\]]+)\]\s*(?P<reason>\S.*)")
 Resolve = Callable[[str], Pipeline | None]
 
 
@@ -92,6 +90,11 @@ class Folders:
             self.found[name] = at_root[0] if len(at_root) == 1 else None
         return self.found[name]
 
+    @property
+    def unlinked(self) -> tuple[str, ...]:
+        """The names that were asked for and that stand for nothing here."""
+        return tuple(name for name, pipeline in self.found.items() if pipeline is None)
+
     def _place(self, name: str) -> Files | None:
         if name in self.models:
             return Directory(self.models[name], name)
@@ -123,6 +126,7 @@ def scan_scripts(
     findings: list[Finding] = []
     seen: Counter[str] = Counter()
     lines: dict[Where, str] = {}
+    loaded: list[Loaded] = []
     for entry in files.entries():
         if not entry.name.endswith(SUFFIXES):
             continue
@@ -135,18 +139,12 @@ def scan_scripts(
         seen["calls"] += len(script.calls) if script else 0
         made = judge_script(script, problems, known)
         if script:
+            made = by_comments(made, script, known, request, not getattr(resolve, "unlinked", ()))
+            loaded += loaded_by(script, request.device)
             lines |= {place: script.line(place) for place in _places(made)}
-        findings += (_suppressed(finding, lines.get(finding.where, "")) for finding in made)
+        findings += made
     found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
-    return Report(found, (), +seen, request, label=files.label, lines=lines)
-
-
-def _suppressed(finding: Finding, line: str) -> Finding:
-    """The finding, muted where its line says `# dtypecheck: ignore[DT201] reason`; without a reason it counts."""
-    said = _IGNORE.search(line)
-    words = re.split(r"[,\s]+", said["rules"]) if said else ()
-    hit = said and any(finding.code in matching(word) for word in words if word)
-    return finding.mute(said["reason"], "source") if said and hit else finding
+    return Report(found, (), +seen, request, label=files.label, lines=lines, loaded=tuple(loaded))
 
 
 def _places(findings: Iterable[Finding]) -> Iterator[Where]:

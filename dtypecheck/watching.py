@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .engine import report_runs
-from .knowledge import Knowledge, folder
+from .knowledge import Knowledge, folders
 from .processes import gather, hand_in, here
 from .report import Report
 from .request import WrongUse, make
@@ -68,7 +68,7 @@ def watch(
     errors: request.WrongUse for an unknown level and where torch is missing; TypeError for a target that cannot be watched.
     """
     parts = _parts()
-    known = Knowledge((folder(),))
+    known = Knowledge(folders())
     request = make(None, None, None, (), known, Path.cwd())
     options = parts.Options(_level(level), eager, heal, confirm)
     with parts.listen(target, options, known, request) as listening:
@@ -96,7 +96,7 @@ def watch_script(
     parts = _parts()
     if not Path(path).is_file():
         raise WrongUse(f"{path}: there is no such file")
-    known = Knowledge((folder(), *rules_dirs))
+    known = Knowledge(folders(rules_dirs))
     request = make(None, None, None, (), known, Path.cwd())
     options = parts.Options(_level(level), eager, heal, confirm)
 
@@ -128,7 +128,7 @@ class Guard:
 
     def __init__(self, target: Any, on_bad: Literal["raise"] | Callable[[Report], None]) -> None:
         parts = _parts()
-        known = Knowledge((folder(),))
+        known = Knowledge(folders())
         request = make(None, None, None, (), known, Path.cwd())
         self.report = Report(request=request)
 

@@ -43,7 +43,7 @@ def test_alone_it_says_in_a_few_lines_which_verb_is_for_which_trouble() -> None:
     done = run()
     lines = [line.split("dtypecheck ") for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(lines) <= 6
+    assert len(lines) <= 7
     assert [trouble.rstrip()[-1] for trouble, _ in lines] == ["?"] * len(lines)
     assert {len(trouble) for trouble, _ in lines} == {30}
     assert [words.split()[0] for _, words in lines][:2] == ["watch", "explain"]

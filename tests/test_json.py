@@ -23,6 +23,7 @@ from dtypecheck.subjects import Component, Pipeline, Request
 from dtypecheck.subjects.numbers import Departure, Frame, Producer, Replay
 from dtypecheck.subjects.shown import Crash, Event, ModuleRow, Operand, Run, Tried
 from tests.read.test_runs import FULL
+from tests.render import made
 from tests.test_expected import CASES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -44,8 +45,32 @@ def test_an_empty_report_has_every_key() -> None:
     report = document(Report())
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
     keys = ["version", "request", "findings", "pipelines", "files", "seen", "rehearsal", "run", "runs", "matrix", "fix", "values"]
+    keys += ["gate"]
     assert list(report) == keys
     assert (report["rehearsal"], report["run"], report["runs"], report["matrix"]) == (None, None, [], None)
+
+
+def test_a_gate_s_verdict_and_who_muted_a_finding_are_told() -> None:
+    findings = tuple(
+        replace(finding, muted="so", muted_by=by)
+        for finding, by in zip(made.mixed().counted, ("source", "settings", "baseline"), strict=False)
+    )
+    report = valid(replace(made.gated(), findings=findings))
+    assert [finding["muted_by"] for finding in report["findings"]] == ["source", "settings", "baseline"]
+    gate = made.gated().gate
+    assert gate
+    assert report["gate"] == {"verdict": gate.verdict, "because": gate.because, "unchecked": list(gate.unchecked)}
+    assert valid(made.mixed())["gate"] is None
+    assert valid(made.mixed())["findings"][0]["muted_by"] is None
+
+
+def test_the_schema_refuses_a_verdict_and_a_muter_that_do_not_exist() -> None:
+    made_of = document(made.gated())
+    made_of["gate"]["verdict"] = "maybe"
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made_of)
+    made_of = document(made.mixed())
+    made_of["findings"][0]["muted_by"] = "somebody"
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made_of)
 
 
 def test_the_schema_refuses_a_report_without_a_key() -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dtypecheck import checks
-from dtypecheck.config import Ignore
+from dtypecheck.config import Ignore, Override
 from dtypecheck.dtypes import F16, F32
 from dtypecheck.findings import Finding, Severity, Where
-from dtypecheck.policy import UnknownRule, choose, codes, exit_code, rehearsal_code, suppress, watch_code
+from dtypecheck.policy import Selection, UnknownRule, choose, codes, exit_code, rehearsal_code, selection, suppress, watch_code
 from dtypecheck.report import Report
 from dtypecheck.rule import rules
 from dtypecheck.subjects.shown import Outcome, Run, Tried
@@ -99,6 +99,36 @@ def test_ignoring_wins_over_selecting() -> None:
     assert left(choose(BOTH, (), [ONE.name])) == [TWO.code]
     assert left(choose(BOTH, ["DT"], ["DT1"])) == [ONE.code]
     assert left(choose(BOTH, [ONE.code], [ONE.code], [ONE.code])) == []
+
+
+# overrides
+
+
+def test_the_last_select_of_the_overrides_takes_the_place_of_the_one_for_all_and_the_rest_adds() -> None:
+    first = Override(("x",), select=("DT1",), ignore=(TWO.code,))
+    second = Override(("x",), select=(ONE.code,), extend_select=("DT4",))
+    made = selection(["DT2"], ["DT3"], ["DT2"], [first, second])
+    four = {code for code in ALL if code.startswith(("DT2", "DT4"))}
+    assert made.wanted == {ONE.code, *four}
+    assert made.unwanted == {TWO.code, *(code for code in ALL if code.startswith("DT3"))}
+    assert selection((), (), ("DT4",), [Override(("x",))]) == Selection()
+    assert not selection(["DT1"], (), (), [first]).has(TWO.code)
+
+
+def test_an_unknown_rule_of_an_override_is_refused() -> None:
+    for override in (
+        Override(("x",), select=("DT999",)),
+        Override(("x",), ignore=("DT999",)),
+        Override(("x",), (), (), ("DT999",)),
+    ):
+        with pytest.raises(UnknownRule, match="DT999"):
+            selection((), (), (), [override])
+
+
+def test_rules_may_be_chosen_by_place() -> None:
+    here = replace(report(finding(ONE.code, path="a/x"), finding(ONE.code, path="b/x")), roots={"": "models"})
+    done = choose(here, chosen=lambda place: Selection(frozenset({ONE.code} if place == "models/a/x" else ())))
+    assert [found.where.path for found in done.findings] == ["a/x"]
 
 
 # suppressions

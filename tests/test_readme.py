@@ -8,13 +8,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from dtypecheck.config import parse
 from dtypecheck.knowledge import Knowledge, folder
 from dtypecheck.testing import lay_out
 
+from .pictures import PICTURES as PICTURES_OF
+from .pictures import printed, svg
+from .pictures import words as read
 from .runs.watch import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -210,16 +215,46 @@ def test_a_python_example_runs(number: int, printed: str, cases: Path, tmp_path:
     assert printed in done.stdout
 
 
-def test_the_settings_example_is_understood() -> None:
-    import tomllib
-
-    from dtypecheck.config import parse
-
-    text = re.search(r"```toml\n([\s\S]+?)```", README)
-    assert text
-    settings = parse(tomllib.loads(text[1])["tool"]["dtypecheck"], "README")
+def test_the_settings_examples_are_understood() -> None:
+    first, second = (tomllib.loads(text)["tool"]["dtypecheck"] for text in re.findall(r"```toml\n([\s\S]+?)```", README))
+    settings = parse(first, "README")
     assert settings.fail_on == "warning"
     assert settings.suppressions[0].reason
+    assert parse(second, "README").gate.max_bytes == 16_000_000_000
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES_OF))
+def test_a_picture_reads_as_what_the_command_prints_now(name: str, cases: Path, tmp_path: Path) -> None:
+    (tmp_path / "sdxl").symlink_to(cases / "sdxl")
+    command = PICTURES_OF[name]
+    assert f"![{command}" in README
+    picture = (ROOT / ".github" / f"{name}.svg").read_text("utf-8")
+    assert read(picture) == read(svg(command, printed(command, tmp_path)))
+    assert f".github/{name}.svg" in README
+
+
+def test_the_lines_that_publish_a_variant_run_one_after_the_other(small: Path, tmp_path: Path) -> None:
+    (lines,) = re.findall(r"```sh\n(dtypecheck scan MODEL[\s\S]+?)```", README)
+    shutil.copytree(small / "sdxl", tmp_path / "MODEL")
+    vae = tmp_path / "MODEL" / "vae"
+    config = vae / "config.json"
+    config.write_text(config.read_text().replace('"force_upcast": false', '"force_upcast": true'))
+    codes = [dtypecheck(shlex.split(line)[1:], tmp_path).returncode for line in lines.splitlines()]
+    assert codes == [0, 0, 0, 0]
+    assert (vae / "diffusion_pytorch_model.fp16.safetensors").is_file()
+
+
+@pytest.mark.parametrize("name", ["gitlab-ci.yml", "Jenkinsfile"])
+def test_the_examples_for_other_services_are_those_that_are_tested(name: str) -> None:
+    assert (ROOT / ".ci" / "examples" / name).read_text("utf-8") in README
+
+
+def test_the_options_are_those_of_help() -> None:
+    table = README.split("`dtypecheck dev options` -->\n")[1].split("<!-- /options -->")[0]
+    assert table == dtypecheck(["dev", "options"], ROOT).stdout
+    for verb in ("scan", "gate", "fix"):
+        help_of = dtypecheck([verb, "--help"], ROOT).stdout
+        assert set(re.findall(r"(?m)^  (?:-\w, )?(--[\w-]+)", help_of)) - {"--help"} <= set(re.findall(r"--[\w-]+", table))
 
 
 def test_the_table_of_rules_is_the_rules_own() -> None:

@@ -7,10 +7,15 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
+from ..plugins import register
+
+FOLDERS = ("reading", "files", "scripts", "runs", "numbers")
+
 
 @cache
 def load() -> None:
-    """Import every rule of this package, which registers it."""
-    for folder in ("reading", "files", "scripts", "runs", "numbers"):
+    """Import every rule of this package, which registers it, then those of plugins. errors: plugins.BadPlugin."""
+    for folder in FOLDERS:
         for module in pkgutil.iter_modules([str(Path(__file__).parent / folder)]):
             importlib.import_module(f"{__name__}.{folder}.{module.name}")
+    register()

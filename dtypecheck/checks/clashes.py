@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Literal
 
 from ..dtypes import DType
-from ..findings import Severity, Where
+from ..findings import Finding, Fix, Severity, Where
 from ..knowledge import Knowledge
+from ..rule import Rule
 from ..subjects.cases import Map, words
 from ..subjects.scripts import Call, Script, Thing, content
 from .held import Held, held, with_upcast
@@ -67,6 +68,23 @@ class Clash:
         told = f"the pipeline does not cast what goes from {met.giver.name} to {met.taker.name}"
         told += f" ({met.glue})" if met.glue else ""
         return told if met.recorded else f"{told}; expected from its source, not confirmed by a run"
+
+    def told(self, rule: Rule, place: Call, message: str, fix: str, source: str = "") -> Finding:
+        """The finding of a rule about this crash. place: the call to blame; message: what it did, before where that fails.
+
+        source: the text the finding stands on, that of the call where there is none.
+        """
+        return rule.finding(
+            place.where,
+            f"{message} {self.message}{condition(self.held)}",
+            severity=self.severity,
+            against=self.loader.where if self.loader and self.loader is not place else None,
+            because=self.because,
+            says=self.met.says,
+            fix=Fix(fix),
+            source=source or place.source,
+            component=self.part,
+        )
 
 
 @lru_cache(maxsize=4)

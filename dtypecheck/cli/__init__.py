@@ -8,6 +8,7 @@ from . import early
 import contextlib
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -18,9 +19,10 @@ from .. import __version__
 from ..config import BadSettings
 from ..fixing.refusal import Refusal
 from ..knowledge import BadRow
+from ..plugins import BadPlugin
 from ..policy import FOUND, MISUSED, NOTHING, UnknownRule
 from ..request import NothingThere, WrongUse
-from . import dev, explain, fix, rehearse, scan, undo, watch
+from . import dev, explain, fix, gate, reference, rehearse, scan, undo, watch
 from .output import read_or_not
 from .progress import Bar
 
@@ -29,6 +31,7 @@ early.over()
 GUIDE = """\
 black image or a crash?       dtypecheck watch script.py
 have an error message?        dtypecheck explain "mat1 and mat2 must have the same dtype"
+about to deploy?              dtypecheck gate MODEL script.py --device t4
 curious about a model?        dtypecheck scan MODEL --dtype float16   (or your script.py)
 want it mended?               dtypecheck fix MODEL --dtype float16
 sorry that you did?           dtypecheck undo MODEL
@@ -57,12 +60,20 @@ def cli(context: click.Context) -> None:
         click.echo(GUIDE, nl=False)
 
 
-for command in (scan.scan, rehearse.rehearse, watch.watch, fix.fix, undo.undo, explain.explain, dev.dev):
+for command in (scan.scan, rehearse.rehearse, gate.gate, watch.watch, fix.fix, undo.undo, explain.explain, dev.dev):
     cli.add_command(command)
+dev.dev.add_command(reference.options)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: see `scan --help`; 2 for wrong use and for our own bugs."""
+    try:
+        _run(arguments)
+    finally:
+        _last_words()
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     gc.set_threshold(50_000, 20, 20)
     if sys.stdout is None or sys.stderr is None:
         if sys.stderr is not None:
@@ -72,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if "_DTYPECHECK_COMPLETE" in os.environ:  # a shell asks what may stand where the cursor is
+        from .completion import wire
+
+        wire(cli)
+    if sys.flags.optimize > 1 and {"-h", "--help"} & {*words}:
+        click.echo("dtypecheck: Python dropped the texts of --help: run it without -OO and PYTHONOPTIMIZE=2", err=True)
     Bar.wrote, writes = False, words[:1] in (["fix"], ["undo"])
     try:
         with _stoppable() if writes else contextlib.nullcontext():
@@ -83,21 +100,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _stopped(fault, writes and isinstance(fault.code, int) and fault.code > SIGNALLED)
         raise
     except click.ClickException as fault:
-        with read_or_not(sys.stderr):
+        with contextlib.suppress(OSError), read_or_not(sys.stderr):
             fault.show()
         sys.exit(MISUSED)
-    except (WrongUse, BadSettings, UnknownRule, BadRow) as fault:
+    except (WrongUse, BadSettings, UnknownRule, BadRow, BadPlugin) as fault:
         _end(str(fault), MISUSED)
     except Refusal as fault:
-        _end("\n".join((str(fault), *(f"  instead: {offer}" for offer in fault.offers))), FOUND)
+        _end(str(fault), FOUND, *(f"  instead: {offer}" for offer in fault.offers))
     except NothingThere as fault:
         _end(str(fault), NOTHING)
     except OSError as fault:
-        _end(f"{fault.filename or 'output'}: {fault.strerror or fault}", MISUSED)
+        gone = isinstance(fault, FileNotFoundError) and not fault.filename  # what Path.cwd() raises
+        _end("the working directory is gone" if gone else f"{fault.filename or 'output'}: {fault.strerror or fault}", MISUSED)
     except Exception as fault:
         if "--debug" in words:
             raise
-        _end(f"a bug of ours: {type(fault).__name__}: {fault} (--debug shows where; please report it)", MISUSED)
+        _end(f"{_owner(fault)}: {type(fault).__name__}: {fault} (--debug shows where; please report it)", MISUSED)
+
+
+def _last_words() -> None:
+    """Write what is still to be written. Where that fails, as on a full disk, it was told of: Python is not to tell it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _stoppable() -> contextlib.AbstractContextManager[None]:
@@ -115,8 +144,18 @@ def _stopped(fault: BaseException, writes: bool) -> None:
             click.echo(f"dtypecheck: stopped; {note}", err=True)
 
 
-def _end(text: str, code: int) -> NoReturn:
-    """Say why there is no report, and exit."""
-    with read_or_not(sys.stderr):
-        click.echo(f"dtypecheck: {text}", err=True)
+def _owner(fault: Exception) -> str:
+    """Whose bug it is: of a plugin where it was raised in one, else ours."""
+    from ..plugins import whose
+
+    plugin = whose(fault)
+    return f"a bug of {plugin}" if plugin else "a bug of ours"
+
+
+def _end(text: str, code: int, *more: str) -> NoReturn:
+    """Say why there is no report, and exit. A name may hold anything: no line of it steers a terminal, or the runner of a CI."""
+    from ..render.words import clean
+
+    with contextlib.suppress(OSError), read_or_not(sys.stderr):
+        click.echo("\n".join(map(clean, (f"dtypecheck: {text}", *more))), err=True)
     sys.exit(code)

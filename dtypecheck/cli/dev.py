@@ -78,3 +78,63 @@ def _harvest_runs(target: Path, write: bool, device: str, only: str) -> int:
     if write and result.diff:
         result.write(target)
     return FOUND if result.diff else 0
+
+
+@dev.command("config-schema")
+def config_schema() -> None:
+    """Print the JSON schema of [tool.dtypecheck] and dtypecheck.toml, for editors."""
+    import json
+
+    from ..config import config_schema as schema
+
+    click.echo(json.dumps(schema(), indent=2))
+
+
+@dev.command("new-rule")
+@click.argument("name")
+@click.option("--about", type=click.Choice(("files", "scripts")), default="files", show_default=True, help="What it looks at.")
+@click.option("--code", metavar="CODE", help="Its code (default: the next free one).")
+def new_rule(name: str, about: str, code: str | None) -> None:
+    """Write a rule called NAME, with its page and its test, into the project of the working directory.
+
+    In dtypecheck's own checkout it goes beside the others; in any other project, or an empty folder, it is a plugin. The test
+    holds at once: change the examples of the page to what the rule is to find, then the rule.
+    """
+    from ..testing.scaffold import new_rule as made_of
+
+    root = Path.cwd()
+    made = made_of(name, root, about, code)
+    made.write(root)
+    for path in made.files:
+        click.echo(path)
+    for text in made.advice:
+        click.echo(text)
+    rule = next(path for path in made.files if not path.endswith("__init__.py") and path.endswith(".py"))
+    click.echo(f"dtypecheck dev test-rules {rule}   runs the examples of {made.code}")
+
+
+@dev.command("test-rules")
+@click.argument("path", type=click.Path(path_type=Path))
+def test_rules(path: Path) -> None:
+    """Run the examples on the pages of the rules in PATH, a module or a folder of some; their modules are imported.
+
+    Exit codes: 0 all hold, 1 some do not, 2 there is no rule in PATH or it cannot be imported.
+    """
+    from ..rule import page
+    from ..testing.found import rules_in, wrong_with
+
+    failed = 0
+    listed = rules_in(path)
+    with read_or_not(sys.stdout):
+        for rule in listed:
+            wrong, read = wrong_with(rule), page(rule)
+            failed += bool(wrong)
+            click.echo(
+                f"{rule.code} {rule.name}: "
+                + (
+                    "; ".join(text.removeprefix(f"{rule.name}: ") for text in wrong)
+                    or f"{len(read.bad) + len(read.good)} examples hold"
+                )
+            )
+        click.echo(f"{failed} of {len(listed)} rules failed" if failed else f"{len(listed)} rules hold")
+    sys.exit(FOUND if failed else 0)

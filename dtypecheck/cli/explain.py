@@ -15,7 +15,7 @@ import click
 
 from ..policy import NOTHING, UnknownRule
 from ..render.options import Look, Out
-from .output import columns, has_folder, replace_file
+from .output import coloured, columns, has_folder, replace_file
 
 if TYPE_CHECKING:
     from ..messages.rows import Row
@@ -50,8 +50,7 @@ def explain(words: Sequence[str], output_format: str, output: Path | None, rules
     has_folder(output)
     text = _piped() if not words else _stdin() if tuple(words) == ("-",) else None
     out: Out = io.StringIO() if output else sys.stdout
-    terminal = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    look = Look(options["verbose"] - options["quiet"], terminal, columns())
+    look = Look(options["verbose"] - options["quiet"], output is None and coloured(sys.stdout), columns())
     code = _listed(words, out, output_format, look, rules_dir) if text is None else None
     if code is None:
         code = _message(text if text is not None else " ".join(words), out, output_format, look, rules_dir)

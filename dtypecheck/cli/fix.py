@@ -14,13 +14,14 @@ import click
 from ..fixplan import FixPlan, Mending, Step
 from ..policy import done_code, plan_code
 from ..request import WrongUse
-from .options import ScriptCommand, common, settings_of
+from .options import ScriptCommand, common, model_folders, settings_of
 from .output import finish, has_folder, replace_file
 from .progress import Bar
 
 _DECIDED = (
-    "to", "component", "as_variant", "max_shard_size", "swap", "clamp", "strategy", "select", "dtype", "variant", "device", "lib"
-)  # fmt: skip
+    *("to", "component", "as_variant", "max_shard_size", "swap", "clamp"),
+    *("strategy", "select", "dtype", "variant", "device", "lib", "model"),
+)
 """Options that mean nothing where a plan is given."""
 
 
@@ -63,6 +64,7 @@ class _Fix(ScriptCommand):
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...).")
 @click.option("--device", metavar="NAME", help="Where it will run.")
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for.")
+@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in a script stands for.")
 @click.option("--undo-dir", type=click.Path(path_type=Path), help="Where to keep what is replaced (default: beside TARGET).")
 @click.option("--no-verify", is_flag=True, help="Do not scan, compare and rehearse what was written.")
 @common
@@ -141,6 +143,7 @@ def _fix(target: Path, settings: Any, options: dict[str, Any]) -> None:
         lossy=options["lossy"],
         rules_dirs=options["rules_dir"],
         arguments=options["arguments"],
+        models=model_folders(options["model"]),
     )
     if to_file and options["output"].suffix != ".json":
         raise WrongUse(f"-o {options['output']}: a plan is a .json file; with --output-format it is a report")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from ..config import FAIL_ON, Settings, find, read
+from ..config import FAIL_ON, Settings, read
+from ..placed import Ground, named
 from ..render import FORMATS
 from ..request import WrongUse
+from ..settings_file import search
+
+NAME: Final = "dtypecheck.baseline.json"
+"""What a baseline is called where nobody says otherwise."""
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,6 +35,12 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--rules-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), multiple=True, help="More rows."
         ),
+        click.option(
+            "--baseline",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="A file of findings that are known: they do not count.",
+        ),
+        click.option("--write-baseline", is_flag=True, help="Put every finding into the baseline (dtypecheck.baseline.json)."),
         click.option("-q", "--quiet", is_flag=True, help="One line a pipeline, and errors."),
         click.option("-v", "--verbose", is_flag=True, help="Notes too."),
         click.option("--debug", is_flag=True, help="A traceback when dtypecheck itself fails."),
@@ -62,9 +74,43 @@ class ScriptCommand(click.Command):
 
 
 def settings_of(path: Path | None) -> Settings:
-    """Those of --config, else of the working directory or the nearest folder above it that has some."""
-    found = path or find(Path.cwd())
-    return read(found) if found else Settings()
+    """Those of --config, else of the working directory or the nearest folder above it that has some, and is no model.
+
+    What the settings ask for the one target, or for all targets alike, stands for all. errors: BadSettings; WrongUse where a
+    baseline is named that is not there: said before the work, not after it.
+    """
+    context = click.get_current_context(silent=True)
+    options = context.params if context else {}
+    targets = _targets(options)
+    found, passed = (path, ()) if path else search(Path.cwd(), targets)
+    for left in passed:
+        name = named(left, Path.cwd())
+        why = "who made a model does not decide how it is judged"
+        click.echo(f"dtypecheck: {name} is part of a model and is not read: {why} (--config {name} reads it)", err=True)
+    settings = replace(read(found) if found else Settings(), ground=Ground(targets, Path.cwd()))
+    asked = [settings.asks(target) for target in targets]
+    if asked and all(each == asked[0] for each in asked):
+        settings = replace(settings, **asked[0])  # type: ignore[arg-type]
+    file = baseline_file(settings, options)
+    if file and not file.exists() and not options.get("write_baseline"):
+        hint = "--write-baseline makes it" if not file.is_symlink() else "its link leads nowhere"
+        raise WrongUse(f"{file}: there is no such baseline; {hint}")
+    return settings
+
+
+def baseline_file(settings: Settings, options: Mapping[str, Any]) -> Path | None:
+    """The baseline that was named, by the flag or the settings, or its usual name where one is to be written."""
+    if options.get("baseline"):
+        return Path(options["baseline"])
+    if settings.baseline:
+        return settings.folder / settings.baseline
+    return Path(NAME) if options.get("write_baseline") else None
+
+
+def _targets(options: Mapping[str, Any]) -> tuple[Path, ...]:
+    """What a verb is asked to look at."""
+    given = options.get("targets", options.get("target", ()))
+    return tuple(Path(target) for target in ([given] if isinstance(given, str) else given) if target)
 
 
 def call_values(given: Sequence[str]) -> dict[str, object]:

@@ -8,15 +8,20 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..config import Settings
-from ..policy import choose, exit_code, suppress
-from ..render import FORMATS, renderer
+import click
+
+from ..config import Override, Settings
+from ..policy import Selection, choose, exit_code, idle, selection, suppress
+from ..render import format_of, renderer
 from ..render.options import Look
 from ..report import Report
 from ..request import WrongUse
+from .options import baseline_file
 
 
 def finish(
@@ -27,37 +32,80 @@ def finish(
     stream: TextIO | None = None,
 ) -> int:
     """Apply the policy, write the report, give the exit code. stream: where it goes without -o, stdout by default."""
-    stream = stream or sys.stdout
     if options["output"] is not None:
         report = write(report, settings, options)
-        return code(report, options["fail_on"] or settings.fail_on)
-    report = counted(report, settings, options)
-    on_terminal = stream.isatty()
-    form = options["output_format"] or settings.output_format or ("terminal" if on_terminal else "concise")
-    with read_or_not(stream):
-        renderer(form)(report, stream, _look(options, on_terminal))
-        stream.flush()
+    else:
+        report = counted(report, settings, options)
+        show(report, options["output_format"] or settings.output_format, options, stream or sys.stdout)
     return code(report, options["fail_on"] or settings.fail_on)
 
 
+def show(report: Report, form: str | None, options: dict[str, Any], stream: TextIO) -> None:
+    """Write the report to a stream. form: by default terminal on a terminal, else concise."""
+    on_terminal = stream.isatty()
+    with read_or_not(stream):
+        renderer(form or ("terminal" if on_terminal else "concise"))(report, stream, _look(options, coloured(stream)))
+        stream.flush()
+
+
 def counted(report: Report, settings: Settings, options: dict[str, Any]) -> Report:
-    """The report as the policy lets it count."""
+    """The report as the policy lets it count: rules selected and ignored, suppressions, the baseline.
+
+    With --write-baseline the file is written here, and what it holds then is known.
+    """
+    chosen = rules_by_path(settings, options)
+    report = choose(report, chosen=chosen)
+    notes = idle(report, settings, chosen)
+    report = suppress(report, settings.suppressions, settings.called)
+    report = replace(report, findings=(*report.findings, *(note for note in notes if chosen(note.where.path).has(note.code))))
+    file = baseline_file(settings, options)
+    if file is None:
+        return report
+    from ..baseline import Baseline, known, read_baseline, renewed, text_of
+
+    def selected(code: str, path: str) -> bool:
+        return chosen(path).has(code)
+
+    baseline = read_baseline(file) if file.exists() else Baseline(file)
+    if options["write_baseline"]:
+        old, baseline = baseline, renewed(report, baseline, settings.ground, selected)
+        if not file.exists() or file.read_text("utf-8") != text_of(baseline):
+            replace_file(file, text_of(baseline))
+            new, gone = len(baseline.known - old.known), len(old.known - baseline.known)
+            click.echo(f"dtypecheck: {file} knows {len(baseline.entries)} findings ({new} new, {gone} gone)", err=True)
+    return known(report, baseline, settings.ground, selected)
+
+
+def rules_by_path(settings: Settings, options: dict[str, Any]) -> Callable[[str], Selection]:
+    """Which rules count in a place: those of the flags, of the settings, and of the overrides that fit it."""
     select = options["select"] or settings.select
-    report = choose(report, select, (*settings.ignore, *options["ignore"]), (*settings.extend_select, *options["extend_select"]))
-    return suppress(report, settings.suppressions)
+    ignore, extend = (*settings.ignore, *options["ignore"]), (*settings.extend_select, *options["extend_select"])
+
+    @cache
+    def of(overrides: tuple[Override, ...]) -> Selection:
+        if options["select"]:
+            overrides = tuple(replace(override, select=None) for override in overrides)
+        return selection(select, ignore, extend, overrides)
+
+    of(settings.overrides)  # an unknown rule is told, whether its override fits or not
+    return lambda place: of(settings.overriding(place))
 
 
 def write(report: Report, settings: Settings, options: dict[str, Any]) -> Report:
     """Apply the policy and write the report to -o FILE, in the format asked for, else in the one that its name ends with."""
     report = counted(report, settings, options)
+    write_file(report, settings, options)
+    return report
+
+
+def write_file(report: Report, settings: Settings, options: dict[str, Any]) -> None:
+    """Write a report, as it counts, to -o FILE."""
     path: Path = options["output"]
-    named = path.suffix.removeprefix(".").lower()
-    form = options["output_format"] or (named if named in FORMATS else settings.output_format or "concise")
+    form = options["output_format"] or format_of(path.name) or settings.output_format or "concise"
     text = io.StringIO()
     renderer(form)(report, text, _look(options, False))
     with contextlib.suppress(BrokenPipeError):  # a file may be a pipe too, and its reader gone: the exit code stays what it is
         replace_file(path, text.getvalue())
-    return report
 
 
 def _look(options: dict[str, Any], on_terminal: bool) -> Look:
@@ -87,12 +135,20 @@ def replace_file(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         path.write_text(text, "utf-8", errors="backslashreplace")
         return
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".dtypecheck-{os.getpid()}.part")  # the name itself may be as long as names can be
     try:
         beside.write_text(text, "utf-8", errors="backslashreplace")
         beside.replace(path)
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(path)) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours are welcome: on a terminal, or with FORCE_COLOR; never with NO_COLOR."""
+    return not os.environ.get("NO_COLOR") and (stream.isatty() or bool(os.environ.get("FORCE_COLOR")))
 
 
 def columns() -> int:
@@ -109,7 +165,7 @@ class Progress:
 
     def __init__(self, quiet: bool) -> None:
         self.stream = sys.stderr
-        self.on = self.stream.isatty() and not quiet
+        self.on = self.stream.isatty() and not quiet and os.environ.get("TERM") != "dumb"
         self.start = self.last = time.monotonic()
         self.count = 0
 
@@ -122,7 +178,10 @@ class Progress:
         now = time.monotonic()
         if self.on and now - self.last > 0.2:
             self.last = now
-            self.stream.write(f"\r\x1b[K{self.count:,} read, {now - self.start:.0f} s: {path[-60:]}")
+            from ..render.words import clean
+
+            line = clean(f"{self.count:,} read, {now - self.start:.0f} s: {path[-60:]}")
+            self.stream.write(f"\r\x1b[K{line[: columns() - 1]}")  # a line that wraps could not be taken back
             self.stream.flush()
 
     def __exit__(self, *_: object) -> None:

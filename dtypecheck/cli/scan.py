@@ -64,10 +64,10 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
         if options[key] == "":
             raise WrongUse(f"--{key} is empty; leave it out instead")
     settings = settings_of(options["config"])
-    wanted = {key: getattr(settings, key) if options[key] is None else options[key] for key in ("dtype", "variant", "device")}
+    wanted = {key: options[key] for key in ("dtype", "variant", "device")}
     with Progress(options["quiet"]) as told:
         more = {"adapters": options["adapter"], "libraries": options["lib"], "rules_dirs": options["rules_dir"]}
         more["values"] = options["values"] or ""
         more |= {"models": model_folders(model), "arguments": context.meta["script arguments"]}
-        report = scan_paths([Path(target) for target in targets], told=told, **more, **wanted)
+        report = scan_paths([Path(target) for target in targets], told=told, each=settings.asks, **more, **wanted)
     sys.exit(finish(report, settings, options))

@@ -13,6 +13,7 @@ from .. import edits
 from ..edits import Edit, touched
 from ..files import SKIPPED_FOLDERS, inside
 from ..fixplan import FixPlan, Refused, State, Step
+from .notplan import no_plan
 from .refusal import Refusal
 
 VERSION: Final = 1
@@ -53,9 +54,9 @@ def read_plan(path: Path) -> FixPlan:
     try:
         data = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as fault:
-        raise Refusal(f"{path}: no JSON: {fault}") from None
+        raise Refusal(f"{path}: no fix plan, for it is no JSON: {fault}") from None
     if not isinstance(data, dict) or "fix_plan" not in data:
-        raise Refusal(f"{path}: this is no fix plan; dtypecheck fix TARGET -o plan.json writes one")
+        raise no_plan(path, data)
     if type(data["fix_plan"]) is not int or data["fix_plan"] != VERSION:
         raise Refusal(f"{path}: a fix plan of version {data['fix_plan']!r}, this dtypecheck reads version {VERSION}")
     try:

@@ -29,7 +29,7 @@ def around(place: Path) -> Iterator[tuple[str, Path]]:
     above = place
     for _ in range(_ABOVE):
         above = above.parent
-        if above.name and (folder := undo_of(above)).is_dir():
+        if above.name and os.path.isdir(folder := undo_of(above)):  # noqa: PTH112 - Path's raises where the name is too long
             yield ".", folder
     if place.is_dir():
         yield from _below(place, "", _BELOW)

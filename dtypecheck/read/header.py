@@ -22,6 +22,10 @@ WANTS_CODE: Final = "pickle-wants-code"
 PATH_ESCAPE: Final = "path-escape"
 WEIGHTS_MISSING: Final = "weights-missing"
 INTERRUPTED_FIX: Final = "interrupted-fix"
+UNUSED_IGNORE: Final = "unused-ignore"
+NO_REASON: Final = "ignore-without-reason"
+STALE_BASELINE: Final = "stale-baseline"
+DEMAND: Final = "demand"
 
 HEADER_LIMIT: Final = 100_000_000
 """Bytes of a safetensors header at most, as the format says."""

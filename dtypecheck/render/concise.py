@@ -25,6 +25,6 @@ def render(report: Report, out: Out, look: Look) -> None:
     for run in watched_runs(report) if look.verbosity >= 0 else ():
         for text in departed(run):
             out.write(f"{OURS}{text}\n")
-    ours = OURS if watched_runs(report) else ""
+    ours = OURS if watched_runs(report) and not report.gate else ""
     for text in verdicts(report):
         out.write(f"{ours}{text}\n")

@@ -24,7 +24,7 @@ from .html_numbers import numbers
 from .html_places import Part, parts_of
 from .html_tags import Html, prose, tag, text
 from .options import Look, Out
-from .words import heading
+from .words import heading, verdict
 from .words_runs import verdicts
 from .words_watch import watched_runs
 
@@ -42,6 +42,7 @@ def render(report: Report, out: Out, look: Look) -> None:
 def page(report: Report) -> str:
     """A complete document, whose policy forbids it to load anything or to run any other script than its own."""
     first, *others = _verdicts(report)
+    unseen = [tag("li", prose(words)) for words in report.gate.unchecked] if report.gate else []
     script = _read("html.js")
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src '{_digest(script)}'"
     head = (
@@ -58,7 +59,9 @@ def page(report: Report) -> str:
         tag("p", f"dtypecheck{f' · {report.label}' if report.label else ''}", class_="faint"),
         tag("h1", prose(first)),
         *(tag("p", prose(words), class_="verdict") for words in others),
-        class_=f"top {report.worst or 'ok'}",
+        tag("p", "Not checked:", class_="verdict", id="unchecked") if unseen else "",
+        tag("ul", *unseen, aria_labelledby="unchecked") if unseen else "",
+        class_=f"top {_colour(report)}",
     )
     skip = tag("a", "To the findings", href="#findings", class_="skip") if report.findings else ""
     body = tag("main", *_sections(report), id="report")
@@ -73,7 +76,7 @@ def compact(report: Report) -> str:
     first, *others = _verdicts(report)
     front = f"d{sha256(repr((first, others, report.counted)).encode('utf-8', 'backslashreplace')).hexdigest()[:8]}-"
     parts = parts_of(report, front, tabled=False)
-    said = tag("p", tag("b", first), class_=f"top {report.worst or 'ok'}")
+    said = tag("p", tag("b", first), class_=f"top {_colour(report)}")
     inside = [said, *(tag("p", words, class_="verdict") for words in others)]
     inside += [blocks(part, front) for part in parts]
     inside.append(findings(report, parts, front, 3, CARDS))
@@ -90,11 +93,23 @@ def style(when: str, dark: str) -> str:
 
 
 def _verdicts(report: Report) -> tuple[str, ...]:
-    """The verdict of a watched run without what it says of notes and limits that only -v would show: here they are."""
+    """The verdict of a watched run without what it says of notes and limits that only -v would show: here they are.
+
+    That of a gate stands before what was found.
+    """
+    if report.gate:
+        return f"{report.gate.verdict}: {report.gate.because}", verdict(report)
     if not watched_runs(report):
         return verdicts(report)
     loud = tuple(finding for finding in report.findings if finding.severity != "note")
     return verdicts(replace(report, findings=loud, runs=tuple(replace(run, limits=()) for run in report.runs)))
+
+
+def _colour(report: Report) -> str:
+    """What the verdict is coloured as: a gate's by its own words."""
+    if report.gate:
+        return {"deploy": "ok", "not proven": "warning", "do not deploy": "error"}[report.gate.verdict]
+    return report.worst or "ok"
 
 
 def _sections(report: Report) -> list[Html]:

@@ -11,6 +11,7 @@ from ..dtypes import DType
 from ..findings import Finding, Where
 from ..report import File, Report
 from ..subjects import Component, Pipeline
+from ..subjects.gated import Gate
 from .json_fix import fix
 from .json_runs import matrix, rehearsal, request
 from .json_values import values
@@ -46,6 +47,7 @@ def document(report: Report) -> dict[str, Any]:
         "matrix": matrix(next(iter(report.matrix.values()))) if len(report.matrix) == 1 else None,
         "fix": fix(report.fix) if report.fix else None,
         "values": values(report.values),
+        "gate": _gate(report.gate) if report.gate else None,
     }
 
 
@@ -67,8 +69,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "pipeline": finding.pipeline or None,
         "component": finding.component or None,
         "muted": finding.muted,
+        "muted_by": finding.muted_by,
         "fingerprint": finding.fingerprint,
     }
+
+
+def _gate(gate: Gate) -> dict[str, Any]:
+    return {"verdict": gate.verdict, "because": gate.because, "unchecked": list(gate.unchecked)}
 
 
 def _where(where: Where | None) -> dict[str, Any] | None:

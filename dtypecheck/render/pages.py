@@ -55,7 +55,7 @@ def explain_rule(word: str, out: Out, form: str, look: Look) -> None:
     if form == "json":
         out.write(json.dumps(_data(rule), indent=2) + "\n")
     elif form == "markdown":
-        out.write(_markdown(rule))
+        out.write(markdown(rule))
     else:
         _terminal(rule, out, look)
 
@@ -66,7 +66,8 @@ def _data(rule: type[Rule]) -> dict[str, Any]:
     return keys | {"summary": read.summary, "text": read.text, "bad": list(read.bad), "good": list(read.good)}
 
 
-def _markdown(rule: type[Rule]) -> str:
+def markdown(rule: type[Rule]) -> str:
+    """A rule's page as Markdown."""
     read = page(rule)
     examples = "".join(
         f"\n{kind}:\n\n```\n{body}```\n" for kind, bodies in (("Bad", read.bad), ("Good", read.good)) for body in bodies
@@ -79,4 +80,4 @@ def _terminal(rule: type[Rule], out: Out, look: Look) -> None:
     from rich.markdown import Markdown
 
     console = Console(file=out, width=min(look.width, 110), force_terminal=look.colour, no_color=not look.colour)  # type: ignore[arg-type]
-    console.print(Markdown(_markdown(rule)))
+    console.print(Markdown(markdown(rule)))

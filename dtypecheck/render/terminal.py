@@ -65,14 +65,14 @@ def render(report: Report, out: Out, look: Look) -> None:
         show_limits(console, run, report, look, speak)
     if look.verbosity >= 0 and not watched:
         _notes(console, [finding for finding in report.counted if finding.severity not in shown])
-    if look.verbosity >= 0 or watched:
+    if look.verbosity >= 0 or watched or report.gate:
         first = next(iter(findings), None)
         more = f"   dtypecheck explain {first.code}" if first else ""
-        ours = OURS if watched else ""
-        *before, last = (Text(clean(ours + speak(text)), style=STYLES[report.worst or "ok"]) for text in verdicts(report))
-        for text in before:
+        ours = OURS if watched and not report.gate else ""
+        lines = [Text(clean(ours + speak(text)), style=STYLES[report.worst or "ok"]) for text in verdicts(report)]
+        lines[0 if report.gate else -1].append(more, style="default")
+        for text in lines:
             console.print(text)
-        console.print(Text.assemble(last, more))
 
 
 def _show(console: Console, pipeline: Pipeline, report: Report, look: Look, first: bool) -> None:

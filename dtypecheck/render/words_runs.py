@@ -10,6 +10,7 @@ from ..findings import SEVERITIES
 from ..report import Report
 from ..subjects.shown import Run, Tried
 from .words import clean, plural, verdict
+from .words_gate import lines as gate_lines
 from .words_watch import found, of_watched, watched_runs
 
 LARGEST = 3
@@ -17,7 +18,9 @@ LARGEST = 3
 
 
 def verdicts(report: Report) -> tuple[str, ...]:
-    """The last lines of a report: one for each run or matrix of dtype plans, else the one on what was found."""
+    """The last lines of a report: one for each run or matrix of dtype plans, else the one on what was found; a gate's verdict."""
+    if report.gate:
+        return (verdict(report), *map(clean, gate_lines(report.gate)))
     watched, lines = watched_runs(report), []
     if len(watched) == 1 and not report.matrix and len(report.pipelines) <= 1:
         return (clean(of_watched(watched[0], *_beside(report, watched[0]))),)

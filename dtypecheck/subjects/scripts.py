@@ -22,7 +22,11 @@ _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 @lru_cache(maxsize=64)
 def lines_of(text: str) -> tuple[str, ...]:
     """The lines of a script with their ends, cut where Python cuts them: not at a form feed."""
-    return tuple(_LINE.findall(text))
+    if "\r" in text:
+        return tuple(_LINE.findall(text))
+    lines = text.split("\n")
+    last = lines.pop()
+    return (*(line + "\n" for line in lines), *((last,) if last else ()))
 
 
 class Span(NamedTuple):
@@ -56,12 +60,14 @@ NOWHERE: Final = Span(0, 0, 0, 0)
 class Thing:
     """An object of the script at one moment.
 
-    kind: pipeline, model, tensor, autocast, scaler, optimizer, accelerator, quantiser, processor, output, parameters, object.
+    kind: pipeline, model, tensor, array (of numpy), picture, transform, autocast, scaler, optimizer, accelerator, quantiser,
+    processor, features, output, parameters, object.
     klass: its class as the library calls it, None where it is not the library's or not known; library: diffusers, ...
     name: what the script calls it. number: tells things apart. dtype: of its floating numbers; of a pipeline what was asked.
     repo: what it was loaded from. loader: the number of the call that made it; caster: of the one that gave it its dtype last.
     fields: what is known of its attributes; of a pipeline the parts the script named. given: parts handed to its loader.
-    flags: quantised, cast (after loading, as a whole), adapted (a LoRA was added), touched (by code that nobody knows).
+    flags: quantised, cast (after loading, as a whole), adapted (a LoRA was added), trained (an optimizer has its parameters),
+    prepared (by accelerate), mps (moved there), sliced (its attention), touched (by code that nobody knows).
     """
 
     number: int
@@ -105,7 +111,8 @@ class Call:
 
     what: the dotted name of the function, or .method. means: the row of calls.toml it was recognised by, its word `means`.
     number: its place in script.calls. case: the conditions under which the script comes here. around: the autocasts it stands in.
-    sure: False where the thing called may be one of several.
+    sure: False where the thing called may be one of several. loop: where the body of the outermost loop
+    that it is run in begins, by its line; 0 for none.
     """
 
     number: int
@@ -120,6 +127,7 @@ class Call:
     case: Case = ALWAYS
     around: tuple[Thing, ...] = ()
     sure: bool = True
+    loop: int = 0
     _script: list[ReferenceType[Script]] = field(default_factory=list, repr=False, compare=False)
 
     @property

@@ -2,6 +2,8 @@
 
 $ --dtype float16 --variant fp16                      what is asked for (the options of scan)
 $ --interrupted "2 of 3 files are changed"            a fix that did not end, as its journal tells it
+$ --policy 'forbid-pickles = true'                    what a gate demands
+$ --stale "DT118 of vae/config.json is gone"          an entry of a baseline that matches nothing
 vae/config.json: {"_class_name": "AutoencoderKL"}     a JSON file
 vae/model.safetensors: a.weight F16 4x4; b F32 2      a weight file: key, dtype, shape (`-` for a scalar)
 vae/model.safetensors: a.weight F16 4x4 = 1 65504 nan a tensor with these numbers, over and over (all others are zeros)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ..engine import planned, report_runs, scan
+import tomllib
+
+from ..config import parse_demands
+from ..demands import unmet
+from ..engine import judge, planned, report_runs, scan
 from ..files import Memory
 from ..findings import Finding, Where
 from ..knowledge import Knowledge
-from ..read.header import INTERRUPTED_FIX
+from ..read.header import INTERRUPTED_FIX, STALE_BASELINE
 from ..request import make
 from ..rule import Rule, page
 from ..scripted import Folders, scan_scripts
@@ -28,8 +32,12 @@ def findings(text: str, known: Knowledge | None = None) -> tuple[Finding, ...]:
     given = [Memory({name: example.files.contents[name]}, name, {name: sizes[name]}) for name in adapters]
     files = Memory(rest, "example", sizes)
     stopped = [Problem(INTERRUPTED_FIX, Where("."), text) for text in options.get("interrupted", [])]
+    stopped += [Problem(STALE_BASELINE, Where("dtypecheck.baseline.json"), text) for text in options.get("stale", [])]
     depth = next(iter(options.get("values", [])), None)
-    found = scan(files, request, known, given, values=depth, problems=stopped).findings  # type: ignore[arg-type]
+    report = scan(files, request, known, given, values=depth, problems=stopped)  # type: ignore[arg-type]
+    found = report.findings
+    for policy in options.get("policy", []):
+        found += tuple(judge(None, unmet(report, parse_demands(tomllib.loads(policy), "policy")), known))
     found += scan_scripts(files, request, known, Folders(known, within=files), options.get("argument", [])).findings
     if example.shown is None:
         return found

@@ -1,9 +1,9 @@
-"""How long a scan of 1,000 scripts of 300 lines takes on one core, next to `ruff check --select F` on the same files.
+"""How long a scan of 1,000 scripts of 300 lines takes on one core, next to `ruff check --select F` and TorchFix on the same.
 
-    python tests/benchmarks/scan_scripts.py [FILES]
+    python tests/benchmarks/scan_scripts.py [FILES]          TorchFix takes ten minutes for 1,000: give 100
 
 Half of the files serve or train with models of diffusers, in about 25 lines each among 300; the others define modules, or have
-nothing to do with models.
+nothing to do with models. What is not installed is skipped: ruff comes with the `dev` extra, TorchFix by `pip install torchfix`.
 """
 
 from __future__ import annotations
@@ -121,27 +121,43 @@ def written(folder: Path, files: int) -> int:
 def timed(command: list[str]) -> tuple[float, float]:
     """Seconds of the clock and of one core that a command took."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(
-        command, stdout=subprocess.DEVNULL, check=False, env={**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
-    )
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=alone, timeout=1800)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.perf_counter() - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def installed(name: str) -> str | None:
+    """A program on the PATH, or beside this Python."""
+    beside = Path(sys.executable).with_name(name)
+    return which(name) or (str(beside) if beside.exists() else None)
+
+
+def commands(folder: str) -> dict[str, list[str]]:
+    """What is measured, by what it is called; empty for what is not installed."""
+    ruff, torchfix = installed("ruff"), installed("torchfix")
+    return {
+        "dtypecheck scan": [sys.executable, "-m", "dtypecheck", "scan", folder],
+        "ruff check --select F --no-cache": [ruff, "check", "--select", "F", "--no-cache", "--isolated", folder] if ruff else [],
+        "torchfix -j 1": [torchfix, "-j", "1", folder] if torchfix else [],
+    }
 
 
 def main() -> None:
     """Print the table."""
     files = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as name:
         lines = written(Path(name), files)
         print(f"{files} files, {lines:,} lines")
         print(f"{'':<34}{'seconds':>8}  {'of the core':>11}")
-        commands = {"dtypecheck scan": [sys.executable, "-m", "dtypecheck", "scan", name]}
-        ruff = which("ruff") or str(Path(sys.executable).with_name("ruff"))
-        if Path(ruff).exists():
-            commands["ruff check --select F --no-cache"] = [ruff, "check", "--select", "F", "--no-cache", "--isolated", name]
-        for label, command in commands.items():
+        for label, command in commands(name).items():
+            if not command:
+                print(f"{label:<34}{'not installed: skipped':>21}")
+                continue
             seconds, core = timed(command)
-            print(f"{label:<34}{seconds:>8.2f}  {core:>11.2f}")
+            print(f"{label:<34}{seconds:>8.2f}  {core:>11.2f}", flush=True)
 
 
 if __name__ == "__main__":

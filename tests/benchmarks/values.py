@@ -4,7 +4,7 @@
 
 Writes a file of fp32, one of bf16 and one of fp16 weights below a temporary folder, all read from the page cache. Every figure is
 the best of turns that are taken one after the other in one process. The peak is VmHWM of a fresh process that scans a file of
-10 GB, sparse or (with --real) written in full.
+10 GB, sparse or (with --real) written in full, and that of the largest of its child processes.
 """
 
 from __future__ import annotations
@@ -130,16 +130,18 @@ def peak(folder: Path, gigabytes: float, real: bool) -> bool:
     fine = True
     for values in ("quick", "full"):
         code = (
-            "import sys; from dtypecheck.api import scan; r = scan(sys.argv[1], values=sys.argv[2]);"
-            "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+            "import resource, sys; from dtypecheck.api import scan; r = scan(sys.argv[1], values=sys.argv[2]);"
+            "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')));"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", code, str(path), values], capture_output=True, text=True, check=True, cwd=ROOT
         )
-        megabytes = int(done.stdout) / 1024
-        fine = fine and megabytes < 300
-        print(f"{size / 1e9:.1f} GB {values}: peak {megabytes:.0f} MB (bar 300), {time.perf_counter() - start:.1f} s")
+        megabytes, of_child = (int(line) / 1024 for line in done.stdout.split())
+        fine = fine and max(megabytes, of_child) < 300
+        took = f"{time.perf_counter() - start:.1f} s"
+        print(f"{size / 1e9:.1f} GB {values}: peak {megabytes:.0f} MB, {of_child:.0f} MB in the largest child (bar 300), {took}")
     path.unlink()
     return fine
 

@@ -113,7 +113,7 @@ BUGS = {
         from diffusers import StableDiffusionXLPipeline
         pipe = StableDiffusionXLPipeline.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", torch_dtype=torch.float16)
         pipe = pipe.to("mps")
-        pipe.enable_attention_slicing()  # -> missed
+        pipe.enable_attention_slicing()  # -> DT231
         pipe("a tree").images[0]
         """,
     "DT-135": """
@@ -171,13 +171,6 @@ BUGS = {
             logits = torch.zeros(4, 10, device=device, dtype=torch.bfloat16)
             return logits.detach().cpu().numpy().astype(np.float32)  # -> DT207
         scores()
-        """,
-    "DT-162": """
-        import torch
-        from diffusers import StableCascadeCombinedPipeline
-        pipe = StableCascadeCombinedPipeline.from_pretrained("stabilityai/stable-cascade", torch_dtype=torch.bfloat16)
-        picture = torch.rand(3, 512, 512).to("cuda", torch.bfloat16)
-        pipe("a fox", images=[picture])  # -> missed
         """,
     "DT-170": """
         import torch
@@ -521,6 +514,16 @@ FIXED = {
         pipe = StableDiffusionPipeline.from_pretrained("x", torch_dtype=torch.bfloat16)
         pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.2, b2=1.4)
         pipe("a cat")
+        """,
+    ),
+    "DT-162": (
+        "the processor of transformers 5 takes a bf16 tensor (run: with torchvision 0.28; its fallback without it refuses)",
+        """
+        import torch
+        from diffusers import StableCascadeCombinedPipeline
+        pipe = StableCascadeCombinedPipeline.from_pretrained("stabilityai/stable-cascade", torch_dtype=torch.bfloat16)
+        picture = torch.rand(3, 512, 512).to("cuda", torch.bfloat16)
+        pipe("a fox", images=[picture])
         """,
     ),
     "DT-179": (

@@ -406,6 +406,14 @@ def test_a_notebook_is_one_script_whose_calls_know_their_cell() -> None:
     assert script.line(script.calls[0].where) == "vae = AutoencoderKL.from_pretrained('x', torch_dtype=torch.float16)"
 
 
+@pytest.mark.parametrize("line", ["pip install diffusers torch ", "conda install -c x torch", "pip uninstall -y transformers"])
+def test_a_shell_command_that_a_notebook_takes_without_a_sign_is_no_syntax_error(line: str) -> None:
+    script, problems = read_bytes(notebook(line, "import torch\nx = torch.zeros(2).half()\n"), name="n.ipynb")
+    assert script is not None
+    assert problems == ()
+    assert [str(call.where) for call in script.calls][-1] == "n.ipynb cell 3:2"
+
+
 def test_a_broken_cell_is_told_and_the_others_are_read() -> None:
     script, problems = read_bytes(notebook("import torch; torch.float16\n(", "x = torch.randn(2)"), name="n.ipynb")
     assert script is not None

@@ -16,7 +16,7 @@ from dtypecheck.api import scan
 from dtypecheck.dtypes import BF16, F8_E4M3, F8_E4M3FNUZ, F8_E5M2, F8_E5M2FNUZ, F16, F32, F64, DType
 from dtypecheck.files import Entry, OneFile
 from dtypecheck.read.located import Place
-from dtypecheck.read.values import stream
+from dtypecheck.read.values import blocks, stream
 from dtypecheck.read.values.casts import Scratch
 from dtypecheck.read.values.look import look
 from dtypecheck.read.values.pieces import cut
@@ -41,7 +41,7 @@ EDGES = torch.tensor(
 def tally_of(tensor: torch.Tensor, dtype: DType, full: bool = True) -> Tally:
     raw = tensor.contiguous().view(torch.uint8).numpy().reshape(-1)
     tally = Tally()
-    look(raw, dtype, Scratch(raw.nbytes) if full else None, tally)
+    look((raw,), dtype, Scratch(raw.nbytes) if full else None, tally)
     return tally
 
 
@@ -218,7 +218,7 @@ def test_every_tensor_of_a_file_is_counted_whatever_its_shape_and_place(tmp_path
             assert [narrowed.inexact for narrowed in numbers.narrowed if narrowed.dtype is F16] == [expected], key
 
 
-@pytest.mark.parametrize("chunk", [64, 4096, stream.CHUNK])
+@pytest.mark.parametrize("chunk", [64, 4096, blocks.CHUNK])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_size_of_the_pieces_and_the_number_of_threads_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, threads: int
@@ -226,8 +226,8 @@ def test_the_size_of_the_pieces_and_the_number_of_threads_change_nothing(
     saved = {"a": noise(100, 300), "b": noise(7).half(), "c": noise(60, 61)[:, ::2], "d": torch.tensor([70000.0, float("nan")])}
     torch.save(saved, tmp_path / "a.bin")
     expected = numbers_of(scan(tmp_path / "a.bin", values="full"))
-    monkeypatch.setattr(stream, "CHUNK", chunk)
-    monkeypatch.setattr(stream, "THREADS", threads)
+    monkeypatch.setattr(blocks, "CHUNK", chunk)
+    monkeypatch.setattr(stream, "AT_ONCE", threads)
     monkeypatch.setattr("dtypecheck.read.values.pieces.GAPS", chunk)
     monkeypatch.setattr("dtypecheck.read.values.pieces.TASK", max(4096, chunk))
     again = numbers_of(scan(tmp_path / "a.bin", values="full"))
@@ -246,6 +246,25 @@ def test_a_tensor_that_lies_at_an_odd_byte_is_read_right(tmp_path: Path) -> None
     tallies = stream.count(places, lambda: open_source(files, "a.bin"), full=True)
     assert tallies[0].absmax == float(noise(500)[:100].abs().max())
     assert tallies[1].absmax == float(noise(500)[100:].abs().max())
+
+
+@pytest.mark.parametrize("dtype", [F32, F16, BF16, F8_E5M2], ids=str)
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("many", [10, 1 << 16])
+def test_blocks_of_any_length_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch, dtype: DType, full: bool, many: int) -> None:
+    monkeypatch.setattr("dtypecheck.read.values.look._MANY", many)
+    draw = torch.Generator().manual_seed(3)
+    wide = torch.cat([torch.randn(3001, generator=draw) * 1e-4, EDGES.float(), torch.zeros(40), -EDGES.float()])
+    tensor = wide.to(getattr(torch, dtype.torch))
+    whole = tally_of(tensor, dtype, full)
+    raw = tensor.view(torch.uint8).numpy()
+    size = dtype.bits // 8
+    for length in (1, 3, 7, 8, 9, 64, 1000):
+        tally = Tally()
+        blocks = (raw[at : at + length * size] for at in range(0, len(raw), length * size))
+        look(blocks, dtype, Scratch(length * size) if full else None, tally)
+        for name in ("absmax", "nan", "inf", "low_inf", "overflow", "wide_overflow", "saturated", "saturated_low", "casts"):
+            assert getattr(tally, name) == getattr(whole, name), (name, length)
 
 
 def test_numbers_with_gaps_are_cut_into_pieces_without_what_lies_between() -> None:
@@ -267,8 +286,8 @@ def test_shared_numbers_are_read_once_and_told_for_each_name(tmp_path: Path, mon
     weight = noise(2000)
     torch.save({f"k{i}": weight for i in range(500)}, tmp_path / "a.bin")
     read: list[int] = []
-    into = stream.Room.__init__.__globals__["look"]
-    monkeypatch.setattr(stream, "look", lambda raw, *rest: (read.append(len(raw)), into(raw, *rest))[1])
+    into = blocks.Room.read
+    monkeypatch.setattr(blocks.Room, "read", lambda room, start, nbytes: (read.append(nbytes), into(room, start, nbytes))[1])
     found = numbers_of(scan(tmp_path / "a.bin", values="quick"))
     assert len(found) == 500
     assert sum(read) == 8000

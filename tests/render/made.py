@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dtypecheck.dtypes import BF16, F16, F32, DType
-from dtypecheck.findings import Finding, Fix, Where
+from dtypecheck.edits import SetKey, Splice
+from dtypecheck.findings import Finding, Fix, Where, fingerprinted
 from dtypecheck.report import Report
 from dtypecheck.subjects import Component, Load, Pipeline, Request, Stock, WeightFile, WeightSet
+from dtypecheck.subjects.gated import Gate
 from dtypecheck.subjects.numbers import Departure, Frame, Healing, Picture, Producer, Replay
 from dtypecheck.subjects.shown import Crash, Event, ModuleRow, Operand, Run, Tried
 
@@ -254,3 +256,105 @@ def hostile() -> Report:
     libraries = ((HOSTILE, HOSTILE, HOSTILE),)
     request = Request({HOSTILE: F16}, HOSTILE, HOSTILE, libraries)
     return Report((finding, finding.mute(HOSTILE)), (pipeline,), request=request, label=HOSTILE, runs=(run,))
+
+
+CALL = Where("serve.py", line=14)
+NARROWS = Finding(
+    "DT102", "declared-dtype-narrows", "error", Where("vae/config.json", "/dtype", 3), "the config declares float16",
+    fix=Fix("declare bfloat16", edits=(SetKey("vae/config.json", "/dtype", '"bfloat16"'),)), pipeline=".", component="vae",
+)  # fmt: skip
+
+
+def mixed() -> Report:
+    """A model folder and a script beside it: every severity, every kind of place, muted by everyone, fixes of both kinds."""
+    pipeline = sdxl()
+    unreadable = Where("vae/model.fp16.safetensors")
+    library = Where("diffusers/pipelines/x.py", line=1290)
+    found = [
+        NARROWS,
+        Finding(
+            "DT201", "unknown-keyword", "warning", CALL, "torch_dtyp is no keyword of from_pretrained", against=library,
+            fix=Fix("write torch_dtype", edits=(Splice("serve.py", 40, 50, "torch_dtyp", "torch_dtype"),)),
+        ),
+        Finding("DT202", "late-dtype", "warning", Where("demo.ipynb", "cell 3", 7), "pipe is cast after it was moved"),
+        replace(NARROWS, severity="note", where=unreadable, against=Where("unet/config.json"), component="unet", fix=None),
+        Finding("DT201", "unknown-keyword", "error", Where("serve.py", line=20), "in a comment").mute("the old one", "source"),
+        Finding("DT118", "bytes-wasted", "note", unreadable, "by the settings", pipeline=".").mute("disk is cheap", "settings"),
+        Finding("DT118", "bytes-wasted", "note", unreadable, "known", pipeline=".").mute("of before", "baseline"),
+    ]  # fmt: skip
+    roots = {"": "models/sd xl", "serve.py": "ci/serve.py", "demo.ipynb": "demo.ipynb", "fine.py": "fine.py"}
+    lines = {CALL: 'pipe = load("x", torch_dtyp=torch.float16)'}
+    return Report(
+        tuple(fingerprinted(found)), (pipeline,), request=pipeline.request, label="models/sd xl", roots=roots, lines=lines
+    )
+
+
+def gated(verdict: str = "do not deploy") -> Report:
+    """The same, as a gate judged it."""
+    gate = Gate(verdict, "vae/config.json:3: the config declares float16", ("no rehearsal: torch is not installed", HOSTILE))  # type: ignore[arg-type]
+    return replace(mixed(), gate=gate)
+
+
+def crowd(count: int) -> Report:
+    """So many findings of each severity."""
+    severities = ("error", "warning", "note")
+    found = [
+        Finding("DT201", "unknown-keyword", severities[n % 3], Where(f"s{n:04}.py", line=n + 1), f"finding {n} of many")  # type: ignore[arg-type]
+        for n in range(3 * count)
+    ]
+    return Report(tuple(fingerprinted(found)))
+
+
+REPORTS = {
+    "mixed": mixed,
+    "gated": gated,
+    "black": black,
+    "crashed": crashed,
+    "healthy": healthy,
+    "hostile": hostile,
+    "crowd": lambda: crowd(40),
+    "several": lambda: mixed().below("a") + crashed().below("b"),
+    "empty": Report,
+}
+"""Every kind of report, by name."""
+NASTY = (
+    "",
+    "a b",
+    "\u00e4\u6f22\U0001f600",
+    "\udcff\udc80",
+    "\ud800",
+    "a\nb",
+    "\x1b[2J\x00\x07\x85",
+    "%41%0A::error::x",
+    "::stop-commands::x",
+    "##[error]x",
+    "@everyone/team a@b.de",
+    "#12 GH-12",
+    "![x](http://e.vil/i.png)",
+    "[x](javascript:alert(1))",
+    "<img src=x onerror=y>",
+    "</details></table><script>",
+    "|x|\n|-|-|",
+    "`a``b`",
+    "http://e.vil www.e.vil",
+    "]]>&lt;",
+    "c:\\x",
+    "a:b,c",
+    "{0}",
+    "_x_ __y__ *z* ~~a~~ $x$",
+    "\u202ex",
+)
+"""Texts of strangers: what each format has to spell otherwise."""
+
+
+def by_stranger(text: str) -> Report:
+    """A report in which the stranger chose every text that a model's files, or a script's name, can choose."""
+    place = Where(f"{text}/x", text, 3)
+    part = replace(component("vae", text, "diffusers", "vae", F16, 10), name=text)
+    told = Finding(
+        "DT102", "declared-dtype-narrows", "error", place, text, Where(text, text), text, text, Fix(text), (text,), component=text
+    )
+    found = fingerprinted([told, replace(told, severity="note"), told.mute(text, "source")])
+    pipeline = Pipeline(text, text, "pipeline", (part,))
+    gate = Gate("not proven", text, (text,))
+    return Report(tuple(found), (pipeline,), label=text, roots={"": text, f"{text}.py": text}, lines={place: text}, gate=gate)

@@ -40,6 +40,8 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "healthy": made.healthy,
     "crashed": made.crashed,
     "hostile": made.hostile,
+    "mixed": made.mixed,
+    "gated": made.gated,
     "several": lambda: made.black().below("a") + made.healthy() + made.crashed().below("b"),
     "empty": Report,
 }
@@ -161,10 +163,34 @@ def test_any_modules_make_a_page(rows: list[ModuleRow]) -> None:
 @every_report
 def test_the_first_line_is_the_verdict(name: str) -> None:
     whole = seen(name)
-    said = verdicts(REPORTS[name]())[0]
+    said = verdicts(REPORTS[name]())[-1 if name == "gated" else 0]
     first = whole.one("h1").text
     assert said.startswith(first)
     assert whole.one("head").one("title").text == f"dtypecheck: {first}"
+
+
+def test_a_gate_s_verdict_is_the_headline_in_its_colour_and_what_was_not_checked_stands_below_it() -> None:
+    top = seen("gated").one("header")
+    assert top.one("h1").text == "do not deploy: vae/config.json:3: the config declares float16"
+    assert top.all("p", "verdict")[0].text == "1 error, 2 warnings, 1 note (3 muted)"
+    assert top.one("ul").all("li")[0].text == "no rehearsal: torch is not installed"
+    colours = {verdict: read(page(made.gated(verdict))).one("header").classes[1] for verdict in ("deploy", "not proven")}
+    assert colours == {"deploy": "ok", "not proven": "warning"}
+    assert top.classes == ["top", "error"]
+    assert "do not deploy" in read(compact(made.gated())).one("p", "top").text
+
+
+def test_a_plain_scan_has_its_blocks_in_their_colours_and_each_finding_at_its_block() -> None:
+    whole = seen("mixed")
+    blocks = {block.one("b").text: block for block in whole.all("li", "block")}
+    assert {name: block.classes[1] for name, block in blocks.items()} == dict.fromkeys(
+        ("vae", "text_encoder", "text_encoder_2", "unet"), "fp16"
+    )
+    assert [link.attributes["href"] for link in blocks["vae"].all("a")] == ["#f1"]
+    assert [link.attributes["href"] for link in blocks["unet"].all("a")] == ["#f4"]
+    assert [card.attributes["id"] for card in whole.all("article")] == ["f1", "f2", "f3", "f4"]
+    assert whole.one("html").attributes["lang"] == "en"
+    assert whole.all("a", "skip")[0].attributes["href"] == "#findings"
 
 
 def test_the_verdict_names_nothing_that_only_the_terminal_hides() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...findings import Finding
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects.scripts import Script
-from ..clashes import clashes, condition
+from ..clashes import clashes
 
 
 class ComponentDtypeDiffers(Rule):
@@ -81,15 +81,9 @@ class ComponentDtypeDiffers(Rule):
                 continue
             asked = clash.call.argument("torch_dtype", "dtype")
             said = "" if asked else ", because no dtype is asked for"
-            to = clash.others
-            yield self.finding(
-                clash.call.where,
-                f"{clash.part} is loaded in {clash.has.short}{said}, and {clash.message}{condition(clash.held)}",
-                severity=clash.severity,
-                against=clash.loader.where if clash.loader else None,
-                because=clash.because,
-                says=clash.met.says,
-                fix=Fix(f"{'load it with' if asked else 'add'} torch_dtype=torch.{to.torch}"),
-                source=clash.call.source,
-                component=clash.part,
+            yield clash.told(
+                self,
+                clash.call,
+                f"{clash.part} is loaded in {clash.has.short}{said}, and",
+                f"{'load it with' if asked else 'add'} torch_dtype=torch.{clash.others.torch}",
             )

@@ -46,6 +46,8 @@ class DerivedPipelineWidens(Rule):
             return
         if call.argument("torch_dtype", "dtype", "**") is not None:
             return
+        if not known.row("pipelines", made.klass) and known.row("calls", made.klass).get("means") != "pipelines":
+            return
         half = next((dtype for _, dtype in old.dtype.dtypes() if dtype.is_half), None)
         if half is None:
             return

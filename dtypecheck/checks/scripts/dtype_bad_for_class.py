@@ -58,6 +58,9 @@ class DtypeBadForClass(Rule):
                     continue
                 told.add((chose, component.name))
                 row, dtype, worst = found
+                because, listed = why(row, dtype), known.row("hub", part.repo.text or "") if part is not None else {}
+                if worst == "note" and dtype.name in listed.get("overflows", ()):
+                    worst, because = "warning", listed["why"]  # the very weights, not only a config like theirs
                 call = script.call(chose)
                 if call is None:
                     continue
@@ -65,7 +68,7 @@ class DtypeBadForClass(Rule):
                     call.where,
                     f"{component.described} of {state.thing.klass} is in {dtype.short}, which is {said(row, dtype, worst)}{condition(state)}",
                     severity=worst,
-                    because=why(row, dtype),
+                    because=because,
                     fix=Fix(row["fix"][0]) if row.get("fix") else None,
                     alternatives=tuple(row.get("fix", ())[1:2]),
                     source=call.source,

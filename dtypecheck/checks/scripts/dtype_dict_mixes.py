@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...findings import Finding
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects.scripts import Script
-from ..clashes import clashes, condition
+from ..clashes import clashes
 
 
 class DtypeDictMixes(Rule):
@@ -44,14 +44,6 @@ class DtypeDictMixes(Rule):
         for clash in clashes(script, known):
             if clash.how == "dict" and clash.call is not None:
                 argument = clash.call.argument("torch_dtype", "dtype")
-                yield self.finding(
-                    clash.call.where,
-                    f"the dict of dtypes gives {clash.part} {clash.has.short} and the rest {clash.others.short}: "
-                    f"{clash.message}{condition(clash.held)}",
-                    severity=clash.severity,
-                    because=clash.because,
-                    says=clash.met.says,
-                    fix=Fix(f"give {clash.met.giver.name} and {clash.met.taker.name} one dtype"),
-                    source=script.text(argument.span) if argument else clash.call.source,
-                    component=clash.part,
-                )
+                message = f"the dict of dtypes gives {clash.part} {clash.has.short} and the rest {clash.others.short}:"
+                fix = f"give {clash.met.giver.name} and {clash.met.taker.name} one dtype"
+                yield clash.told(self, clash.call, message, fix, script.text(argument.span) if argument else "")

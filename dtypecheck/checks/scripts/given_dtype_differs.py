@@ -19,6 +19,7 @@ class GivenDtypeDiffers(Rule):
 
     `latents=torch.randn(...)` are fp32 unless a dtype is named. The pipelines of Stable Diffusion move what they are given to the
     device and leave its dtype; a UNet in half precision then fails at the first step. Silent where the pipeline casts (Flux, Wan).
+    Flux and Stable Diffusion 3 hand on prompt_embeds as they are.
 
     ```bad
     serve.py: |
@@ -28,6 +29,30 @@ class GivenDtypeDiffers(Rule):
         pipe = StableDiffusionPipeline.from_pretrained("runwayml/stable-diffusion-v1-5", torch_dtype=torch.float16).to("cuda")
         latents = torch.randn((1, 4, 64, 64), device="cuda")
         pipe("a cat", latents=latents)
+    ```
+
+    ```bad
+    serve.py: |
+        import torch
+        from diffusers import FluxPipeline
+
+        pipe = FluxPipeline.from_pretrained("black-forest-labs/FLUX.1-schnell", torch_dtype=torch.float16)
+        pipe.text_encoder.to(torch.float32)
+        pipe.text_encoder_2.to(torch.float32)
+        prompt_embeds, pooled, ids = pipe.encode_prompt("a cat", "a cat")
+        pipe(prompt_embeds=prompt_embeds, pooled_prompt_embeds=pooled)
+    ```
+
+    ```good
+    serve.py: |
+        import torch
+        from diffusers import FluxPipeline
+
+        pipe = FluxPipeline.from_pretrained("black-forest-labs/FLUX.1-schnell", torch_dtype=torch.float16)
+        pipe.text_encoder.to(torch.float32)
+        pipe.text_encoder_2.to(torch.float32)
+        prompt_embeds, pooled, ids = pipe.encode_prompt("a cat", "a cat")
+        pipe(prompt_embeds=prompt_embeds.to(torch.float16), pooled_prompt_embeds=pooled.to(torch.float16))
     ```
 
     ```good
@@ -59,7 +84,7 @@ class GivenDtypeDiffers(Rule):
                 if (
                     argument is None
                     or not isinstance(tensor, Thing)
-                    or tensor.kind != "tensor"
+                    or tensor.kind not in ("tensor", "features")
                     or state.thing.klass not in row["pipelines"]
                 ):
                     continue
@@ -71,12 +96,12 @@ class GivenDtypeDiffers(Rule):
                     if not together or len({subject for subject, _, _ in (case | state.case) - run.case}) > 1:
                         continue
                     told.add((run.number, name))
-                    maker = script.call(tensor.caster if tensor.caster is not None else tensor.loader)
+                    made = script.call(tensor.caster if tensor.caster is not None else tensor.loader)
                     says = row["says"].format(given=_SPELLED.get(got.name, got.short), has=_SPELLED.get(has.name, has.short))
                     yield self.finding(
                         run.where,
                         f"{name} are {got.short} and {state.thing.klass} hands them to its {part.name} in {has.short} as they are",
-                        against=maker.where if maker and maker.where != run.where else None,
+                        against=made.where if made and made.where != run.where else None,
                         because=row["why"],
                         says=says,
                         fix=Fix(f"make them in torch.{has.torch}: dtype={state.thing.label}.{part.name}.dtype"),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dtypes import F16
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
-from ...subjects.cases import words
-from ...subjects.scripts import Call, Thing, content
+from ...subjects.scripts import Call
+from ..trained import half_trained
 
 
 class HalfParametersTrained(Rule):
@@ -17,7 +16,8 @@ class HalfParametersTrained(Rule):
 
     Without parameters in fp32 behind them, small updates are lost, and the `eps` of Adam, 1e-8, is 0 in fp16: the first gradient of
     0 gives NaN. Under accelerate's fp16 the step is refused: "Attempting to unscale FP16 gradients." Silent for bf16, which many
-    train in, and where adapters were added.
+    train in, and for adapters that are fp32; `add_adapter` makes them in the dtype of the model, `.half()` and `.to(torch.float16)` cast
+    them too.
 
     ```bad
     train.py: |
@@ -26,6 +26,31 @@ class HalfParametersTrained(Rule):
 
         encoder = CLIPTextModel.from_pretrained("openai/clip-vit-large-patch14", torch_dtype=torch.float16)
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
+    ```
+
+    ```bad
+    train.py: |
+        import torch
+        from diffusers import UNet2DConditionModel
+        from peft import LoraConfig
+
+        unet = UNet2DConditionModel.from_pretrained("runwayml/stable-diffusion-v1-5", subfolder="unet", torch_dtype=torch.float16)
+        unet.requires_grad_(False)
+        unet.add_adapter(LoraConfig(r=4))
+        optimizer = torch.optim.AdamW([p for p in unet.parameters() if p.requires_grad], lr=1e-4)
+    ```
+
+    ```good
+    train.py: |
+        import torch
+        from diffusers import UNet2DConditionModel
+        from diffusers.training_utils import cast_training_params
+        from peft import LoraConfig
+
+        unet = UNet2DConditionModel.from_pretrained("runwayml/stable-diffusion-v1-5", subfolder="unet", torch_dtype=torch.float16)
+        unet.add_adapter(LoraConfig(r=4))
+        cast_training_params(unet, dtype=torch.float32)
+        optimizer = torch.optim.AdamW(list(filter(lambda p: p.requires_grad, unet.parameters())), lr=1e-4)
     ```
 
     ```good
@@ -45,21 +70,14 @@ class HalfParametersTrained(Rule):
 
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
         """One finding for an optimizer."""
-        given = call.argument("params", position=0)
-        parameters = content(given.value) if call.means == "optimizer" and given else None
-        model = parameters.part("of") if isinstance(parameters, Thing) else None
-        if model is None or model.flags & {"touched", "adapted", "prepared", "quantised"}:
+        found = half_trained(call.result, call) if call.means == "optimizer" else None
+        if found is None:
             return
-        case = next((case for case, dtype in model.dtype.dtypes() if dtype is F16), None)
-        if case is None:
-            return
-        when = f" (when {words(frozenset(sorted(case - call.case)[:2]))})" if case - call.case else ""
-        maker = call.script.call(model.caster if model.caster is not None else model.loader)
         yield self.finding(
             call.where,
-            f"{call.what.rpartition('.')[2]} trains the fp16 parameters of {model.label}{when}",
-            against=maker.where if maker else None,
+            f"{call.what.rpartition('.')[2]} trains the fp16 parameters of {found.model.label}{found.condition}",
+            against=found.made,
             because="fp16 parameters lose small updates, and an eps of 1e-8 is 0 in fp16",
-            fix=Fix(f"keep {model.label} in fp32 and train under torch.autocast, or train it in bf16"),
+            fix=Fix(f"keep {found.model.label} in fp32 and train under torch.autocast, or train it in bf16"),
             source=call.source,
         )

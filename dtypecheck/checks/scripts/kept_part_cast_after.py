@@ -10,9 +10,11 @@ from ...knowledge import Knowledge
 from ...loading.keep import keep_list
 from ...rule import Rule
 from ...subjects import Component, Request
+from ...subjects.cases import ALWAYS
 from ...subjects.scripts import Call, Thing
 from ..clashes import label
 from ..held import role_of_part
+from ..told import when
 
 
 class KeptPartCastAfter(Rule):
@@ -58,7 +60,7 @@ class KeptPartCastAfter(Rule):
         made, target = call.result, call.target
         if call.means != "cast" or not call.sure or made is None or target is None or target.kind not in ("model", "pipeline"):
             return
-        dtype = next((found for _, found in made.dtype.dtypes() if found in (F16, BF16)), None)
+        case, dtype = next(((case, found) for case, found in made.dtype.dtypes() if found in (F16, BF16)), (ALWAYS, None))
         if (
             dtype is None
             or "quantised" in target.flags
@@ -74,7 +76,7 @@ class KeptPartCastAfter(Rule):
             which = f"{name} ({klass}) of {label(target)}" if target.kind == "pipeline" else label(target)
             yield self.finding(
                 call.where,
-                f"{which} is cast to {dtype.short} as a whole; from_pretrained would keep {listed} in fp32",
+                f"{which} is cast to {dtype.short} as a whole; from_pretrained would keep {listed} in fp32{when(case, call)}",
                 against=call.script.calls[target.loader].where,
                 because="a cast of a module knows nothing of the parts that its class keeps in fp32",
                 fix=Fix(

@@ -60,7 +60,7 @@ class LossDtypesDiffer(Rule):
             names = _SPELLED.get(got.name, got.short), _SPELLED.get(has.name, has.short)
             yield self.finding(
                 call.where,
-                f"the prediction is {has.short} and the target {got.short}, and the backward of this loss takes no two{when(case, call)}",
+                f"the prediction is {has.short} and the target {got.short}, and this loss takes no two, in its backward at the latest{when(case, call)}",
                 against=maker(theirs, call),
                 says=f"Found dtype {names[0]} but expected {names[1]}",
                 fix=Fix("cast both: .float()"),

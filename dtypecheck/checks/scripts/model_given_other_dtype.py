@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...dtypes import DType
 from ...findings import Finding, Fix
-from ...knowledge import Knowledge
+from ...knowledge import Knowledge, Row
 from ...rule import Rule
 from ...subjects.cases import pairs
 from ...subjects.scripts import Argument, Call, Thing, content
@@ -66,7 +66,7 @@ class ModelGivenOtherDtype(Rule):
         model = call.target
         if call.means != "forward" or model is None or call.around or model.flags & _UNSURE:
             return
-        row = known.row("inputs", model.klass or "")
+        row = _row(model.klass or "", known)
         for name, position in row.get("arguments", {}).items():
             argument = call.argument(name, position=position) or _features(call)
             tensor = content(argument.value) if argument else None
@@ -95,3 +95,7 @@ def _features(call: Call) -> Argument | None:
     found = [argument for argument in call.arguments if argument.name == "**"]
     thing = content(found[0].value) if len(found) == 1 else None
     return found[0] if isinstance(thing, Thing) and thing.kind == "features" else None
+
+
+def _row(klass: str, known: Knowledge) -> Row:
+    return next((row for header, row in known.all("inputs") if klass == header or klass in row.get("names", ())), {})

@@ -42,14 +42,14 @@ class NumberIsZeroInHalf(Rule):
     severity = "warning"
 
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
-        """One finding for an addition."""
-        given = call.argument("value")
-        if call.means != "adds" or call.target is None or given is None or call.around:
+        """One finding for an addition, or for a lower bound."""
+        given = call.argument("value", "min", position=0)
+        if call.means not in ("adds", "bounds") or call.target is None or given is None or call.around:
             return
         for case, dtype, number in pairs(call.target.dtype, given.value):
             if not isinstance(dtype, DType) or not dtype.is_half or not isinstance(number, float) or two_questions(case, call):
                 continue
-            if number > dtype.smallest / 2:
+            if not 0 < number <= dtype.smallest / 2:
                 continue
             yield self.finding(
                 call.where,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...findings import Finding
 from ...knowledge import Knowledge
 from ...rule import Rule
 from ...subjects.scripts import Script
-from ..clashes import clashes, condition
+from ..clashes import clashes
 
 
 class PartCastApart(Rule):
@@ -73,14 +73,5 @@ class PartCastApart(Rule):
             run = clash.held.run
             if run is None:
                 continue  # a part that is cast, and a pipeline that nobody runs here: its parts may be used by themselves
-            yield self.finding(
-                clash.call.where,
-                f"{clash.part} is cast to {clash.has.short}, and {clash.message}{condition(clash.held)}",
-                severity=clash.severity,
-                against=clash.loader.where if clash.loader else None,
-                because=clash.because,
-                says=clash.met.says,
-                fix=Fix(f"leave {clash.part} in {clash.others.short}"),
-                source=clash.call.source,
-                component=clash.part,
-            )
+            message = f"{clash.part} is cast to {clash.has.short}, and"
+            yield clash.told(self, clash.call, message, f"leave {clash.part} in {clash.others.short}")

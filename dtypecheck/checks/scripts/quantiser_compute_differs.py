@@ -44,12 +44,14 @@ class QuantiserComputeDiffers(Rule):
 
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
         """One finding for a call that loads so."""
+        if call.means == "load":
+            yield from self._put_in(call, known)
         given = call.argument("quantization_config")
         config = content(given.value) if given else None
         if call.means != "load" or call.result is None or not isinstance(config, Thing) or config.kind != "quantiser":
             return
         yield from self._taken(call, config)
-        casts = config.klass == "BitsAndBytesConfig"
+        casts = known.row("calls", config.klass or "").get("casts", False)
         for case, compute, dtype in pairs(config.dtype, call.result.dtype):
             if not isinstance(compute, DType) or not isinstance(dtype, DType) or compute is dtype or not dtype.is_half:
                 continue
@@ -67,6 +69,34 @@ class QuantiserComputeDiffers(Rule):
                 source=call.source,
             )
             return
+
+    def _put_in(self, call: Call, known: Knowledge) -> Iterator[Finding]:
+        """A packed model that is put in a pipeline of another dtype than its layers compute in, and do not cast."""
+        pipeline = call.result
+        if pipeline is None or pipeline.kind != "pipeline":
+            return
+        for argument in call.arguments:
+            model = content(argument.value)
+            loader = call.script.call(model.loader) if isinstance(model, Thing) and model.kind == "model" else None
+            config = loader.argument("quantization_config") if loader else None
+            thing = content(config.value) if config else None
+            if loader is None or not isinstance(thing, Thing) or thing.kind != "quantiser":
+                continue
+            if known.row("calls", thing.klass or "").get("casts"):
+                continue
+            for case, compute, dtype in pairs(thing.dtype, pipeline.dtype):
+                if not isinstance(compute, DType) or not isinstance(dtype, DType) or compute is dtype or case - call.case:
+                    continue
+                yield self.finding(
+                    loader.where,
+                    f"the packed layers of {argument.name} compute in {compute.short}, and the rest of "
+                    f"{pipeline.klass or 'the pipeline'} is {dtype.short}",
+                    against=call.where,
+                    because="packed layers do not cast what they are given",
+                    fix=Fix(f"compute in torch.{dtype.torch} too"),
+                    source=loader.source,
+                )
+                break
 
     def _taken(self, call: Call, config: Thing) -> Iterator[Finding]:
         """A format whose library says which dtype alone its models may have."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge, Row
@@ -10,12 +12,15 @@ from ...rule import Rule
 from ...subjects.scripts import Call
 from ..told import maker, two_questions, when
 
+_NAMED: Final = re.compile(r"^(?:[\w.]*[._])?(?:inv_freqs?|freqs|rotary\w*|rope\w*)\s*(?:=|:[^=]*=)")
+_MAKES: Final = ("torch.linspace", "torch.arange")
+
 
 class RotaryTableCast(Rule):
     """A language model with rotary embeddings is cast to a half dtype after loading, and the table of frequencies with it.
 
     from_pretrained leaves `inv_freq` in fp32 for every dtype; `.to(torch.bfloat16)` and `.half()` round it, and late positions get
-    angles of their own. Nothing fails: a note.
+    angles of their own. So do they where a script makes such a table in half. Nothing fails: a note.
 
     ```bad
     encode.py: |
@@ -23,6 +28,21 @@ class RotaryTableCast(Rule):
         from transformers import Qwen2Model
 
         encoder = Qwen2Model.from_pretrained("Qwen/Qwen2-7B").to(torch.bfloat16)
+    ```
+
+    ```bad
+    rope.py: |
+        import torch
+
+        inv_freq = 1.0 / (10000 ** (torch.arange(0, 64, 2, dtype=torch.bfloat16) / 64))
+    ```
+
+    ```good
+    rope.py: |
+        import torch
+
+        inv_freq = 1.0 / (10000 ** (torch.arange(0, 64, 2, dtype=torch.float32) / 64))
+        places = torch.arange(0, 64, dtype=torch.bfloat16)
     ```
 
     ```good
@@ -40,6 +60,7 @@ class RotaryTableCast(Rule):
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
         """One finding for a cast of a model."""
         made = call.result
+        yield from self._made(call)
         if call.means != "cast" or not call.sure or made is None or made.kind != "model" or made.flags & {"quantised", "touched"}:
             return
         row = _row(made.klass or "", known)
@@ -58,6 +79,22 @@ class RotaryTableCast(Rule):
                 source=call.source,
             )
             return
+
+    def _made(self, call: Call) -> Iterator[Finding]:
+        """A table of frequencies or positions that the script itself makes in a half dtype."""
+        made = call.result
+        if call.means != "tensor" or call.what not in _MAKES or made is None or not _NAMED.match(call.script.line(call.where)):
+            return
+        for case, dtype in made.dtype.dtypes():
+            if dtype.is_half and not two_questions(case, call):
+                yield self.finding(
+                    call.where,
+                    f"a table of frequencies is made in {dtype.short}, which has {dtype.mantissa + 1} significant bits{when(case, call)}",
+                    because="late positions get the angles of their neighbours",
+                    fix=Fix("make it in torch.float32 and cast what comes of it"),
+                    source=call.source,
+                )
+                return
 
 
 def _row(klass: str, known: Knowledge) -> Row:

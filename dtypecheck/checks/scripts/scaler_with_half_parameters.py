@@ -8,15 +8,15 @@ from ...dtypes import F16
 from ...findings import Finding, Fix
 from ...knowledge import Knowledge
 from ...rule import Rule
-from ...subjects.cases import words
 from ...subjects.scripts import Call, Thing, content
+from ..trained import half_trained
 
 
 class ScalerWithHalfParameters(Rule):
     """A GradScaler steps an optimizer whose parameters are fp16, and refuses their gradients.
 
-    "Attempting to unscale FP16 gradients." Mixed precision wants fp32 parameters under autocast, not fp16 ones. Silent where
-    adapters were added, whose parameters have a dtype of their own, and for bf16.
+    "Attempting to unscale FP16 gradients." Mixed precision wants fp32 parameters under autocast, not fp16 ones. accelerate brings a
+    GradScaler of its own with `mixed_precision="fp16"`. Silent where adapters are fp32, and for bf16.
 
     ```bad
     train.py: |
@@ -29,6 +29,30 @@ class ScalerWithHalfParameters(Rule):
         for batch in batches:
             scaler.scale(loss_of(batch)).backward()
             scaler.step(optimizer)
+    ```
+
+    ```bad
+    train.py: |
+        import torch
+        from accelerate import Accelerator
+        from diffusers import UNet2DConditionModel
+
+        accelerator = Accelerator(mixed_precision="fp16")
+        unet = UNet2DConditionModel.from_pretrained("runwayml/stable-diffusion-v1-5", subfolder="unet", torch_dtype=torch.float16)
+        optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-5)
+        unet, optimizer = accelerator.prepare(unet, optimizer)
+    ```
+
+    ```good
+    train.py: |
+        import torch
+        from accelerate import Accelerator
+        from diffusers import UNet2DConditionModel
+
+        accelerator = Accelerator(mixed_precision="bf16")
+        unet = UNet2DConditionModel.from_pretrained("runwayml/stable-diffusion-v1-5", subfolder="unet", torch_dtype=torch.float16)
+        optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-5)
+        unet, optimizer = accelerator.prepare(unet, optimizer)
     ```
 
     ```good
@@ -49,27 +73,29 @@ class ScalerWithHalfParameters(Rule):
     severity = "error"
 
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
-        """One finding for scaler.step(optimizer) or scaler.unscale_(optimizer)."""
-        given = call.argument("optimizer", position=0)
-        if call.means != "steps" or call.target is None or call.target.kind != "scaler" or given is None:
+        """One finding for scaler.step(optimizer), scaler.unscale_(optimizer) or accelerator.prepare(..., optimizer)."""
+        found = half_trained(_optimizer(call), call)
+        if found is None:
             return
-        optimizer = content(given.value)
-        parameters = optimizer.part("params") if isinstance(optimizer, Thing) else None
-        model = parameters.part("of") if parameters else None
-        if model is None or model.flags & {"touched", "adapted", "prepared", "quantised"}:
-            return
-        if content(call.target.fields.get("enabled")) is not True:
-            return
-        case = next((case for case, dtype in model.dtype.dtypes() if dtype is F16), None)
-        if case is None:
-            return
-        when = f" (when {words(frozenset(sorted(case - call.case)[:2]))})" if case - call.case else ""
-        maker = call.script.call(model.caster if model.caster is not None else model.loader)
         yield self.finding(
             call.where,
-            f"the parameters of {model.label} are fp16, and a GradScaler refuses their gradients{when}",
-            against=maker.where if maker else None,
+            f"the parameters of {found.model.label} are fp16, and a GradScaler refuses their gradients{found.condition}",
+            against=found.made,
             says="ValueError: Attempting to unscale FP16 gradients.",
-            fix=Fix(f"keep {model.label} in fp32 and train under torch.autocast"),
+            fix=Fix(f"keep {found.model.label} in fp32 and train under torch.autocast"),
             source=call.source,
         )
+
+
+def _optimizer(call: Call) -> Thing | None:
+    """The optimizer whose gradients will be unscaled."""
+    owner = call.target
+    if call.means == "steps" and owner is not None and owner.kind == "scaler":
+        given = call.argument("optimizer", position=0)
+        thing = content(given.value) if given and content(owner.fields.get("enabled")) is True else None
+    elif call.means == "prepare" and owner is not None and owner.dtype.dtype is F16:
+        things = [content(argument.value) for argument in call.arguments]
+        thing = next((thing for thing in things if isinstance(thing, Thing) and thing.kind == "optimizer"), None)
+    else:
+        return None
+    return thing if isinstance(thing, Thing) else None

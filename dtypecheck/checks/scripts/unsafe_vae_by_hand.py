@@ -19,8 +19,8 @@ class UnsafeVaeByHand(Rule):
     """A VAE that overflows in fp16 is called by hand in fp16: NaN and a black picture.
 
     The pipelines of the SDXL family run their VAE in fp32 while they decode; `pipe.vae.decode(latents)` does not, and an autocast in
-    fp16 undoes a VAE in fp32: its convolutions run in fp16 all the same. Told of VAEs that are known by the id they are loaded
-    from; a note for other checkpoints in a pipeline of that family.
+    fp16 undoes a VAE in fp32: its convolutions run in fp16 all the same, also around the call of a pipeline. Told of VAEs that are known
+    by the id they are loaded from; a note for other checkpoints in a pipeline of that family.
 
     ```bad
     decode.py: |
@@ -42,6 +42,31 @@ class UnsafeVaeByHand(Rule):
             latents = pipe.vae.encode(image.float()).latent_dist.sample()
     ```
 
+    ```bad
+    serve.py: |
+        import torch
+        from diffusers import StableDiffusionXLPipeline
+
+        pipe = StableDiffusionXLPipeline.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", torch_dtype=torch.float16)
+        with torch.autocast("cuda"):
+            pipe("a cat").images[0].save("black.png")
+    ```
+
+    ```good
+    serve.py: |
+        import torch
+        from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+
+        vae = AutoencoderKL.from_pretrained("madebyollin/sdxl-vae-fp16-fix", torch_dtype=torch.float16)
+        pipe = StableDiffusionXLPipeline.from_pretrained(
+            "stabilityai/stable-diffusion-xl-base-1.0", vae=vae, torch_dtype=torch.float16
+        )
+        with torch.autocast("cuda"):
+            pipe("a cat")
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            pipe("a dog")
+    ```
+
     ```good
     decode.py: |
         import torch
@@ -61,9 +86,14 @@ class UnsafeVaeByHand(Rule):
     severity = "error"
 
     def check(self, call: Call, known: Knowledge) -> Iterator[Finding]:
-        """One finding for a call of decode or encode."""
-        vae = call.target
-        if call.means not in ("decode", "encode") or vae is None or vae.kind != "model" or vae.flags & {"touched", "quantised"}:
+        """One finding for a call of decode or encode, or of a pipeline under autocast."""
+        vae = _inner(call, known) if call.means == "run" else call.target
+        if (
+            call.means not in ("decode", "encode", "run")
+            or vae is None
+            or vae.kind != "model"
+            or vae.flags & {"touched", "quantised"}
+        ):
             return
         region = call.around[-1] if call.around else None
         running = region.dtype if region else vae.dtype
@@ -78,7 +108,7 @@ class UnsafeVaeByHand(Rule):
         how = "runs in fp16 under autocast" if region else f"is {F16.short}"
         yield self.finding(
             call.where,
-            f"{vae.label} {how} in {call.means}, past the pipeline that would run it in fp32: NaN and black pictures{when}",
+            f"{vae.label} {how} in {'decode' if call.means == 'run' else call.means}, past the pipeline that would run it in fp32: NaN and black pictures{when}",
             severity=worst,
             against=maker.where if (maker := call.script.call(region.loader if region else vae.loader)) else None,
             because=why(row, F16),
@@ -90,6 +120,20 @@ class UnsafeVaeByHand(Rule):
             alternatives=swaps(component, known, F16)[:1],
             source=call.source,
         )
+
+
+def _inner(call: Call, known: Knowledge) -> Thing | None:
+    """The VAE that a pipeline loaded by itself and runs in fp32 by itself, which an autocast around its call undoes."""
+    pipe = call.target
+    if pipe is None or not call.around or pipe.flags & {"touched", "quantised"} or not call.sure or pipe.repo.text is None:
+        return None
+    if "upcast" not in known.row("pipelines", pipe.klass or "").get("decode", "").split("+") or call.argument("**"):
+        return None
+    kind = call.argument("output_type")
+    if (kind is not None and content(kind.value) not in ("pil", "np", "pt")) or "vae" in pipe.given or "vae" in pipe.fields:
+        return None
+    klass = known.row("pipelines", pipe.klass or "").get("components", {}).get("vae")
+    return Thing(0, "model", klass, "diffusers", f"{pipe.label}.vae", pipe.dtype, pipe.repo, pipe.loader) if klass else None
 
 
 def _unsafe(vae: Thing, call: Call, known: Knowledge) -> tuple[Component, Row, Severity] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,7 @@ class Shape:
     normal: int
 
 
+@lru_cache(maxsize=16)
 def shape(dtype: DType) -> Shape:
     """The bits of a format that has inf: the wide ones."""
     return Shape((1 << (dtype.bits - 1)) - 1, ((1 << dtype.exponent) - 1) << dtype.mantissa, 1 << dtype.mantissa)

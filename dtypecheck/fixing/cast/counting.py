@@ -44,7 +44,7 @@ def limits(source: DType, target: DType) -> Limits | None:
 
     def cast(magnitude: int) -> int:
         held[0] = magnitude
-        work.cast(held.view(np.uint8), made.view(np.uint8), source, target, True)
+        work.cast(held.view(np.uint8), made.view(np.uint8), source, target)
         return int(made[0])
 
     def below(end: Callable[[int], bool]) -> int:
@@ -117,7 +117,7 @@ class Counter:
 
     def _doubled(self, numbers: Array, dtype: DType) -> Array:
         """Twice the bits: what is left of them has no sign."""
-        return np.left_shift(numbers, numbers.dtype.type(1), out=self._numbers.view(numbers.dtype)[: len(numbers)])
+        return np.add(numbers, numbers, out=self._numbers.view(numbers.dtype)[: len(numbers)])
 
     def _below(self, numbers: Array, limit: int) -> int:
         return int(np.count_nonzero(np.less(numbers, numbers.dtype.type(limit), out=self._marks[: len(numbers)])))

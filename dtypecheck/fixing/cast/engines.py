@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Final, Literal, Protocol
 
@@ -16,15 +17,12 @@ WORTH: Final = 4 << 30
 
 
 class Engine(Protocol):
-    """What casts a piece of a tensor. asks: whether it must be told of special numbers; if not, `special` means nothing."""
+    """What casts a piece of a tensor, of at most `most` numbers."""
 
-    asks: bool
+    most: int
 
-    def cast(self, held: Array, made: Array, source: DType, target: DType, special: bool) -> None:
-        """Cast the bytes `held` into the bytes `made`.
-
-        special: some number is NaN, inf or too large for the target, so that the ways that are right for all others are not.
-        """
+    def bound(self, held: Array, made: Array, source: DType, target: DType) -> Callable[[], None]:
+        """What casts the bytes that are in `held` then into `made`."""
 
 
 def chosen(nbytes: int) -> Name:
@@ -34,15 +32,15 @@ def chosen(nbytes: int) -> Name:
     return "torch" if nbytes >= WORTH and find_spec("torch") else "numpy"
 
 
-def engine(name: Name, most: int) -> Engine:
-    """The engine of that name, for pieces of at most `most` numbers. errors: Refusal when it is not installed."""
+def engine(name: Name) -> Engine:
+    """The engine of that name."""
     if name == "torch":
         from .by_torch import Torch
 
         return Torch()
     from .by_numpy import Numpy
 
-    return Numpy(most)
+    return Numpy()
 
 
 def need_numpy() -> None:

@@ -44,7 +44,7 @@ def _read(raw: Array, dtype: DType) -> Array:
         return raw.view(np.float64)
     numbers = len(raw) * 8 // dtype.bits
     made: Array = np.empty(numbers, np.float64)
-    Numpy(numbers).cast(raw, made.view(np.uint8), dtype, F64, True)
+    Numpy(numbers).cast(raw, made.view(np.uint8), dtype, F64)
     return made
 
 
@@ -53,5 +53,5 @@ def _float(numbers: Array, target: DType) -> Array:
     if target is F64:
         return wide
     made: Array = np.empty(len(wide), UNSIGNED[target.bits])
-    Numpy(len(wide)).cast(wide.view(np.uint8), made.view(np.uint8), F64, target, True)
+    Numpy(len(wide)).cast(wide.view(np.uint8), made.view(np.uint8), F64, target)
     return made

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 
 from ...files import Files
 from .engines import need_numpy
 from .layout import Layout
 from .reading import opened
-from .sink import Lanes
+from .stream import Stream
 from .tally import Overflow, Pair, Tally, total
 
 
@@ -43,15 +42,8 @@ def losses(files: Files, layout: Layout, told: Callable[[int], None] = lambda _:
     if not parts:
         return Losses()
     need_numpy()
-    from .stream import Stream
-
     names = tuple(dict.fromkeys(part.source for part in parts))
-    with (
-        opened(files, names) as sources,
-        closing(Lanes(0)) as lanes,
-        closing(Stream("numpy", True, sources, lanes, told)) as stream,
-    ):
-        for part in parts:
-            stream.look(part)
-        stream.counted()
+    with opened(files, names) as sources:
+        stream = Stream(parts, sources, "numpy", told=told)
+        stream.look()
         return Losses(stream.tallies, tuple(stream.overflows))

@@ -1,154 +1,164 @@
-"""The numbers of a layout from their sources to the new file: cut into pieces, which threads cast while others write and hash."""
+"""The numbers of a layout from their sources to the new file: a thread for each core reads a batch, casts, hashes and writes it.
+
+Nothing is handed from one thread to another, so that what one read is still in its core's cache when it is cast and written;
+only what must happen in the order of the file waits for its turn.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+import mmap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-
-from .engines import Name, engine
-from .gather import slabs
+from .batches import Batch, Piece, batches
+from .engines import Name
 from .layout import Part
 from .reading import Source
-from .sink import Lanes, Ring, Sink
 from .tally import Overflow, Pair, Tally
-from .work import PIECE, Crew, Piece, Worker
+from .turns import Turns, hands, together
 
-_BEGUN: Final = 64
-"""Tensors of which something may be unfinished while the next are begun."""
-_SMALL: Final = 1 << 16
-"""Bytes that are cast at once rather than handed to a thread."""
-_Job = Future[Tally] | Tally
-"""A tally, or one to come."""
+if TYPE_CHECKING:
+    from .caster import Caster, Counted
+
+BUFFER: Final = 1 << 21
+"""Bytes of a batch at most, before it is cast and after: about what a core's cache holds until they are written."""
+
+
+class Output(Protocol):
+    """What is written to: a binary file."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Write bytes, and tell how many."""
+
+
+class Digest(Protocol):
+    """A hash in the making, of hashlib."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Take bytes in."""
+
+
+class Hand:
+    """One thread's buffers: what is read to be cast, and what will be written. by: the engine, None where nothing is cast."""
+
+    def __init__(self, by: Name | None, clamps: bool) -> None:
+        # of their own pages: what begins in the middle of a cache line is read and written more slowly
+        self.held, self.made = memoryview(mmap.mmap(-1, BUFFER)), memoryview(mmap.mmap(-1, BUFFER))
+        self.caster: Caster | None = None
+        if by:
+            from .caster import Caster
+
+            self.caster = Caster(by, clamps, self.held, self.made)
+
+    def read(self, pieces: Sequence[Piece]) -> None:
+        """Fill the buffers; bytes that stay as they are go where they are written from. errors: Refusal."""
+        for piece in pieces:
+            room = self.held[piece.at : piece.at + piece.size] if piece.part.cast else self.made[piece.to : piece.to + piece.size]
+            if piece.gathered is not None:
+                room[:] = piece.gathered.data
+                continue
+            piece.source.into(piece.start, room)
+            piece.source.hash(piece.start, room)
 
 
 class Stream:
-    """Casts tensors one after the other; `tallies` and `overflows` tell what was met, once `finish` was called."""
+    """Tensors on their way; `tallies` and `overflows` tell what was met. by: the engine, None where nothing is cast."""
 
     def __init__(
-        self, by: Name, clamps: bool, sources: dict[str, Source], lanes: Lanes, told: Callable[[int], None] = lambda _: None
+        self,
+        parts: Sequence[Part],
+        sources: Mapping[str, Source],
+        by: Name | None,
+        clamps: bool = True,
+        told: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._clamps, self._sources, self._lanes, self._told = clamps, sources, lanes, told
-        self._worker = Worker(engine(by, PIECE), clamps)
-        self._crew = Crew(lambda: Worker(engine(by, PIECE), clamps))
-        self._ring = Ring(8 * PIECE, 4 if any(source.hashed for source in sources.values()) else 0)
-        self._begun: deque[tuple[Part, list[_Job]]] = deque()
+        self._by, self._clamps, self._told = by, clamps, told
+        self._ordered = any(source.hashed for source in sources.values())
+        self._hands = hands(max(sum(part.nbytes for part in parts), sum(part.place.nbytes for part in parts)) // BUFFER)
+        self._batches, self._taking = batches(parts, sources, BUFFER), Lock()
+        # one casts while others read and write: two would wake each other for the interpreter's lock after every short step
+        self._casting = Lock()
+        self._reading, self._hashing, self._writing = Turns(), Turns(), Turns()
         self.tallies: dict[Pair, Tally] = {}
         self.overflows: list[Overflow] = []
 
-    def write(self, part: Part, sink: Sink) -> None:
-        """Write one tensor. errors: Refusal when this one or one before holds what cannot be cast."""
-        if not part.cast:
-            for piece in self._pieces(part):
-                sink.put(piece.held.data)
-                self._told(piece.size)
-            return
-        begun: list[_Job] = []
-        for piece in self._pieces(part):
-            if piece.held is None and piece.source.hashed:
-                begun += self._hashed(piece, sink)
-            else:
-                begun += self._cast(piece, sink)
-        self._begun.append((part, begun))
-        self._settle(_BEGUN)
-        self._refuse()
+    def write(self, out: Output, digests: Sequence[Digest] = ()) -> None:
+        """Write all tensors, and take them into the hashes.
 
-    def look(self, part: Part) -> None:
-        """Count what is lost of one tensor, without casting it."""
-        begun: list[_Job] = []
-        for piece in self._pieces(part):
-            begun.append(self._do(piece, partial(_look, piece)))
-            if len(begun) >= _BEGUN:
-                _result(begun[-_BEGUN])
-            self._told(piece.size * part.dtype.bits // part.place.dtype.bits)
-        self._begun.append((part, begun))
-        self._settle(_BEGUN)
+        errors: Refusal when a source cannot be read, or a tensor holds what cannot be cast; OSError of the file.
+        """
+        self._do(lambda batch, hand: self._write(batch, hand, out, digests))
 
-    def finish(self) -> None:
-        """Wait for all that was begun to write. errors: Refusal as for `write`."""
-        self.counted()
-        self._refuse()
+    def look(self) -> None:
+        """Count what is lost, without casting. errors: Refusal when a source cannot be read."""
+        self._do(self._look)
 
-    def counted(self) -> None:
-        """Wait for all that was begun to count."""
-        self._settle(0)
+    def _do(self, act: Callable[[Batch, Hand], None]) -> None:
+        together([partial(self._each, act)] * self._hands, self._stop)
 
-    def close(self) -> None:
-        """Send the threads home."""
-        self._crew.close()
+    def _stop(self) -> None:
+        for turns in (self._reading, self._hashing, self._writing):
+            turns.stop()
 
-    def _do(self, piece: Piece, job: Callable[[Worker], Tally]) -> _Job:
-        """Have it done by a thread, or here where the piece is too small to wake one for it."""
-        return self._crew.do(job) if piece.size > _SMALL else job(self._worker)
+    def _each(self, act: Callable[[Batch, Hand], None]) -> None:
+        """What each thread does."""
+        hand = Hand(self._by, self._clamps)
+        while batch := self._taken():
+            act(batch, hand)
 
-    def _cast(self, piece: Piece, sink: Sink) -> Iterator[_Job]:
-        """Have a piece cast into the sink's buffers; one that does not fit into what is left of a buffer is cut."""
-        held, made = piece.part.place.dtype.bits, piece.part.dtype.bits
-        done = 0
-        while done < piece.size:
-            room = sink.room((piece.size - done) * made // held)
-            stop = done + len(room) * held // made
-            part = piece.cut(done, stop)
-            job = self._do(part, partial(_cast, part, room))
-            sink.fill(len(room), job if isinstance(job, Future) else None)
-            self._told(len(room))
-            done = stop
-            yield job
+    def _taken(self) -> Batch | None:
+        with self._taking:
+            return next(self._batches, None)
 
-    def _hashed(self, piece: Piece, sink: Sink) -> list[_Job]:
-        """The same for a piece whose source is hashed: pieces are then read here, in order, and hashed while they are cast."""
-        held = self._ring.buffer[: piece.size]
-        piece.source.into(piece.start, held)
-        hashing = self._lanes.do(0, partial(piece.source.hash, piece.start, held))
-        jobs = list(self._cast(replace(piece, held=np.frombuffer(held, np.uint8)), sink))
-        self._ring.turn([hashing, *(job for job in jobs if isinstance(job, Future))])
-        return jobs
+    def _write(self, batch: Batch, hand: Hand, out: Output, digests: Sequence[Digest]) -> None:
+        if self._ordered:
+            with self._reading.of(batch.number):
+                hand.read(batch.pieces)
+        else:
+            hand.read(batch.pieces)
+        counted = self._counted(hand.caster.cast, batch) if hand.caster else None
+        data = hand.made[: batch.nbytes]
+        if digests:
+            with self._hashing.of(batch.number):
+                for digest in digests:
+                    digest.update(data)
+        with self._writing.of(batch.number):
+            if counted:
+                self._book(counted, batch)
+            while data:
+                done = out.write(data)
+                data = data[len(data) if done is None else done :]
+            for piece in batch.pieces:
+                self._told(piece.nbytes)
 
-    def _refuse(self) -> None:
-        if self.overflows and not self._clamps:
-            raise self.overflows[0].refusal()
+    def _look(self, batch: Batch, hand: Hand) -> None:
+        hand.read(batch.pieces)
+        counted = self._counted(hand.caster.look, batch) if hand.caster else None
+        with self._writing.of(batch.number):
+            if counted:
+                self._book(counted, batch)
+            for piece in batch.pieces:
+                self._told(piece.nbytes)
 
-    def _settle(self, most: int) -> None:
-        """Book the tensors that are done, and wait until at most so many are not."""
-        while self._begun and (len(self._begun) > most or all(map(_is_done, self._begun[0][1]))):
-            part, jobs = self._begun.popleft()
-            tally = sum(map(_result, jobs), Tally())
-            held = part.place.dtype
-            pair = (held, part.dtype)
+    def _counted(self, act: Callable[[Sequence[Piece]], Counted], batch: Batch) -> Counted:
+        with self._casting:
+            return act(batch.pieces)
+
+    def _book(self, counted: Counted, batch: Batch) -> None:
+        """errors: Refusal once all of a tensor was counted that cannot be cast."""
+        for pair, tally in counted.tallies:
             self.tallies[pair] = self.tallies.get(pair, Tally()) + tally
-            if tally.over:
-                self.overflows.append(Overflow(part.source, part.place.key, held, part.dtype, tally.over, tally.top))
-
-    def _pieces(self, part: Part) -> Iterator[Piece]:
-        """A tensor in parts of at most PIECE numbers, in order; read already where they had to be put together."""
-        place, source = part.place, self._sources[part.source]
-        size = PIECE * (place.dtype.bits // 8)
-        if place.contiguous:
-            for at in range(0, place.nbytes, size):
-                yield Piece(part, source, place.start + at, min(size, place.nbytes - at))
-            return
-        for slab in slabs(source, place):
-            for at in range(0, len(slab), size):
-                held = slab[at : at + size]
-                yield Piece(part, source, place.start, len(held), held)
-
-
-def _is_done(job: _Job) -> bool:
-    return isinstance(job, Tally) or job.done()
-
-
-def _result(job: _Job) -> Tally:
-    return job if isinstance(job, Tally) else job.result()
-
-
-def _cast(piece: Piece, room: memoryview, worker: Worker) -> Tally:
-    return worker.cast(piece, room)
-
-
-def _look(piece: Piece, worker: Worker) -> Tally:
-    return worker.look(piece)
+        for overflow in counted.overflows:
+            before = self.overflows[-1] if self.overflows else None
+            if before and (before.source, before.key) == (overflow.source, overflow.key):
+                both = replace(before, count=before.count + overflow.count, top=max(before.top, overflow.top))
+                self.overflows[-1] = both
+            else:
+                self.overflows.append(overflow)
+        if self.overflows and not self._clamps:
+            first, end = self.overflows[0], batch.pieces[-1]
+            if end.last or (end.part.source, end.part.place.key) != (first.source, first.key):
+                raise first.refusal()

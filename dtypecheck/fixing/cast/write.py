@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, Protocol
 
 from ...dtypes import F16
 from ...files import Files
 from .engines import Name, chosen, need_numpy
 from .hashes import Marks
-from .layout import Layout, Part
-from .reading import Source, opened
-from .sink import Lanes, Sink
+from .layout import Layout
+from .reading import opened
+from .stream import Stream
 from .tally import Pair, Tally
 
 _AT_ONCE: Final = 1 << 20
@@ -73,63 +71,26 @@ def write(
     marks = Marks(layout.metadata, layout.rows)
     whole = hashlib.sha256(layout.header) if hashed and not marks else None
     names = tuple(dict.fromkeys(part.source for part in layout.parts))
-    with (
-        opened(files, names, sources_hashed) as sources,
-        closing(Lanes(1)) as lanes,
-        Sink(out, (*marks.digests, *([whole] if whole else []))) as sink,
-    ):
+    with opened(files, names, sources_hashed) as sources:
+        stream = Stream(layout.parts, sources, _engine(layout, by), layout.clamp, told)
         _put(out, layout.header)
         told(len(layout.header))
-        tallies = _numbers(layout, sources, sink, lanes, told, by)
-        sink.finish()
-        lanes.close()
+        stream.write(out, (*marks.digests, *([whole] if whole else [])))
         hashes = {name: source.sha256() for name, source in sources.items()}
     if marks:
         out.seek(start)
         _put(out, marks.header())
         out.seek(start + layout.nbytes)
     sha256 = whole.hexdigest() if whole else _read_back(out, start) if hashed and out.readable() else ""
-    return Written(layout.nbytes, sha256, hashes, tallies, layout.notes)
+    return Written(layout.nbytes, sha256, hashes, stream.tallies, layout.notes)
 
 
-def _numbers(
-    layout: Layout, sources: dict[str, Source], sink: Sink, lanes: Lanes, told: Callable[[int], None], by: Name | None
-) -> Mapping[Pair, Tally]:
-    """All that follows the header."""
-    if all(map(_plain, layout.parts)):
-        for part in layout.parts:
-            _copy(part, sources[part.source], sink, lanes, told)
-        return {}
+def _engine(layout: Layout, by: Name | None) -> Name | None:
+    """Who casts; None where all bytes are taken as they lie. errors: Refusal when numpy is missing."""
+    if not any(part.cast or not part.place.contiguous for part in layout.parts):
+        return None
     need_numpy()
-    from .stream import Stream
-
-    halved = sum(part.place.nbytes for part in layout.parts if part.cast and part.dtype is F16)
-    with closing(Stream(by or chosen(halved), layout.clamp, sources, lanes, told)) as stream:
-        for part in layout.parts:
-            if _plain(part):
-                _copy(part, sources[part.source], sink, lanes, told)
-            else:
-                stream.write(part, sink)
-        stream.finish()
-        return stream.tallies
-
-
-def _plain(part: Part) -> bool:
-    """Whether its bytes are taken as they lie."""
-    return not part.cast and part.place.contiguous
-
-
-def _copy(part: Part, source: Source, sink: Sink, lanes: Lanes, told: Callable[[int], None]) -> None:
-    """Bytes that stay as they are go from the file into the sink's buffers."""
-    done = 0
-    while done < part.nbytes:
-        room, at = sink.room(part.nbytes - done), part.place.start + done
-        source.into(at, room)
-        if source.hashed:
-            lanes.do(0, partial(source.hash, at, room)).result()
-        sink.fill(len(room))
-        told(len(room))
-        done += len(room)
+    return by or chosen(sum(part.place.nbytes for part in layout.parts if part.cast and part.dtype is F16))
 
 
 def _put(out: Out, data: bytes) -> None:

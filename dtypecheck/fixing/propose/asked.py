@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,7 +18,10 @@ from .remedies import STRATEGIES
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What `dtypecheck fix` is asked for, as it was typed. The words are those of its options. arguments: of a script."""
+    """What `dtypecheck fix` is asked for, as it was typed. The words are those of its options. arguments: of a script.
+
+    models: the folders that hub ids in a script stand for.
+    """
 
     dtype: str | None = None
     variant: str | None = None
@@ -35,6 +39,7 @@ class Ask:
     lossy: bool = False
     rules_dirs: tuple[Path, ...] = field(default=())
     arguments: tuple[str, ...] = ()
+    models: Mapping[str, Path] = field(default_factory=dict)
 
 
 def wish_of(ask: Ask) -> Wish:
@@ -111,6 +116,7 @@ def command(path: Path, ask: Ask) -> str:
     single = {"dtype": ask.dtype, "variant": ask.variant, "device": ask.device, "to": ask.to, "as-variant": ask.as_variant}
     single |= {"max-shard-size": ask.max_shard_size, "swap": ask.swap}
     several = {"lib": ask.libraries, "select": ask.select, "strategy": ask.strategy, "component": ask.components}
+    several["model"] = tuple(f"{name}={place.as_posix()}" for name, place in ask.models.items())
     for name, value in single.items():
         words += [f"--{name}", value] if value else []
     for name, values in several.items():

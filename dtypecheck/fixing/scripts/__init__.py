@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final
 
 from ...edits import Splice
@@ -19,9 +20,9 @@ from ..refusal import Refusal
 from .case import Case, Idea, Unfit, matches
 from .document import Document, after, opened
 from .judged import Judged
-from .remedies import REMEDIES
+from .remedies import NO_EDITS, REMEDIES
 
-__all__ = ["REMEDIES", "is_script", "propose_scripts"]
+__all__ = ["NO_EDITS", "REMEDIES", "is_script", "propose_scripts"]
 
 _MOST_ROUNDS: Final = 200
 _MOST_FOLLOWING: Final = 4
@@ -102,18 +103,20 @@ class _Mended:
                 left.append(self._left(finding, why))
 
     def _answer(self, finding: Finding, now: Judged, why: list[str]) -> Judged | None:
-        """The text after the first idea that helps and makes nothing worse. why: what speaks against those before it."""
+        """The text after the first idea that helps and makes nothing worse: by itself, else with what mends what it brings.
+
+        why: what speaks against the ideas that were not taken.
+        """
         try:
-            ideas = self._ideas(finding, now, why)
-            for idea, edits in ideas:
-                later = now.after(after(now.data, edits))
-                if now.fresh(later) and now.mends(finding, later):
-                    idea, edits, later = self._with_what_follows(idea, edits, now, later)
-                if reason := now.worse(later):
-                    why.append(f"{idea.change}: {reason}")
-                elif now.mends(finding, later):
+            made = [(idea, edits, now.after(after(now.data, edits))) for idea, edits in self._ideas(finding, now, why)]
+            mending = [(idea, edits, later) for idea, edits, later in made if now.mends(finding, later)]
+            alone = (found for found in mending if not now.worse(found[2]))
+            followed = (self._with_what_follows(*found[:2], now, found[2]) for found in mending if now.fresh(found[2]))
+            for idea, edits, later in chain(alone, followed):
+                if not now.worse(later) and now.mends(finding, later):
                     self._take(idea, edits, finding, now, later)
                     return later
+            why += (f"{idea.change}: {now.worse(later)}" for idea, _, later in mending)
         except Refusal as fault:
             why.append(str(fault))
         return None
@@ -171,7 +174,7 @@ class _Mended:
     def _left(self, finding: Finding, why: Iterable[str]) -> Refused:
         """What is said of a finding that no edit answers."""
         offers = (*((finding.fix.title,) if finding.fix else ()), *finding.alternatives)
-        reason = next(iter(why), "no edit of the script mends it")
+        reason = next(iter(why), NO_EDITS.get(finding.code, "no edit of the script mends it"))
         line = f"line {finding.where.line}: " if finding.where.line else ""
         cell = f"{finding.where.at} " if finding.where.at.startswith("cell ") else ""
         told = reason if reason.startswith(("line ", "cell ")) else f"{cell}{line}{reason}"

@@ -10,7 +10,7 @@ from ...dtypes import DType
 from ...findings import Finding
 from ...knowledge import Knowledge
 from ...subjects import Request
-from ...subjects.scripts import Argument, Call, Script, Thing
+from ...subjects.scripts import Argument, Call, Script, Span, Thing
 from ..propose.case import Wish
 from .document import Document
 from .page import Change, Page
@@ -65,6 +65,14 @@ class Case:
         spot = page.spot(argument.inner)
         items = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg)]
         return next((item for item in items if page.span(item) == spot and not isinstance(item, ast.Starred)), None)
+
+    def expression(self, span: Span) -> tuple[Page | None, ast.expr | None]:
+        """The page of a place and the expression that stands there; None where none does."""
+        page = self.document.pages.get(span.cell)
+        if page is None or not span.line or span.end_line >= len(page.starts):
+            return None, None
+        spot = page.spot(span)
+        return page, next((n for n in ast.walk(page.tree) if isinstance(n, ast.expr) and page.span(n) == spot), None)
 
     def asked(self, call: Call) -> Argument | None:
         """The argument that names the dtype of what a call loads or casts to: the one that the libraries look at first."""

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from ...checks.clashes import Clash, clashes
-from ...dtypes import BF16, F32, DType, parse
+from ...dtypes import F32, DType, parse
 from ...subjects.scripts import Call, Thing, content
 from .case import Case, Idea, Unfit, loaders, wished
 from .page import Change
@@ -119,64 +119,6 @@ def _short(clash: Clash, name: str) -> str:
     return (clash.met.has if name == clash.met.taker.name else clash.met.given).short
 
 
-def safer(case: Case) -> Iterator[Idea]:
-    """DT206: the other half dtype, then fp32, in the call that chose the one that is bad."""
-    call = case.call
-    used = next((dtype for way in (call.result,) if way for _, dtype in way.dtype.dtypes()), None)
-    argument = case.asked(call) if call.means != "cast" else None
-    for dtype in (BF16, F32):
-        if dtype is used:
-            continue
-        yield from _defined(case, call, dtype)
-        if call.means == "cast":
-            yield from cast_to(case, call, dtype)
-            continue
-        for idea in loaded_in(case, call, dtype):
-            yield idea
-            if argument is not None and call.argument("variant"):
-                without = case.without(call, "variant")
-                yield Idea(f"{idea.change}, and no variant", (*idea.changes, *without), dtype.short, "loads the larger files")
-
-
-def _defined(case: Case, call: Call, dtype: DType) -> Iterator[Idea]:
-    """The dtype where the name that the call is given is defined, so that all that use it stay together."""
-    expression = case.node_of(call, case.asked(call))
-    if not isinstance(expression, ast.Name):
-        return
-    page, _ = case.found(call)
-    found = [
-        (other, node)
-        for other in case.document.pages.values()
-        for node in ast.walk(other.tree)
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == expression.id for t in node.targets)
-    ]
-    if len(found) != 1 or not isinstance(found[0][1].value, (ast.Attribute, ast.Name)):
-        return
-    home, assigned = found[0]
-    if not case.spelling.reaches(expression, page, expression, page) and page.scope(expression) is not home.scope(assigned):
-        return
-    spelled = case.spelling.dtype(dtype, home, assigned.value)
-    line = home.number(home.span(assigned)[0])
-    text = f"line {line}: {expression.id} = {spelled.text} in place of {home.source(assigned.value)}"
-    yield Idea(text, (*spelled.changes, replaced(home, assigned.value, spelled.text)), dtype.short)
-
-
-def cast_to(case: Case, call: Call, dtype: DType) -> Iterator[Idea]:
-    """The same cast, to another dtype."""
-    page, node = case.found(call)
-    spelled = case.spelling.dtype(dtype, page, node)
-    expression = case.node_of(call, case.asked(call))
-    if expression is not None:
-        text = f"{case.line(call)}: {spelled.text} in place of {page.source(expression)}"
-        yield Idea(text, case.with_dtype(call, spelled), dtype.short)
-    elif isinstance(node.func, ast.Attribute) and not node.args and not node.keywords:
-        end = page.span(node)[1]
-        start = page.span(node.func)[1] - len(node.func.attr)
-        new = f"to({spelled.text})"
-        changes = (*spelled.changes, Change(page.cell, start, end, new))
-        yield Idea(f"{case.line(call)}: .{new} in place of .{node.func.attr}()", changes, dtype.short)
-
-
 def trained_in_fp32(case: Case) -> Iterator[Idea]:
     """DT209, DT214: the model that is trained stays in fp32: no cast of it, or it is loaded so."""
     model = _model(case)
@@ -205,10 +147,14 @@ def _model(case: Case) -> Thing | None:
 
 
 def compute_too(case: Case) -> Iterator[Idea]:
-    """DT210: the compute dtype of a quantiser is the one that the model is loaded in."""
+    """DT210: the compute dtype of a quantiser is the one that the model is loaded in, or the model's the only one it takes."""
     call = case.call
     given = call.argument("quantization_config")
     config = content(given.value) if given else None
+    inner = (config.part("inner") or config) if isinstance(config, Thing) else None
+    takes = content(inner.fields.get("takes")) if inner else None
+    if isinstance(takes, DType):
+        yield from loaded_in(case, call, takes)
     maker = case.script.call(config.loader) if isinstance(config, Thing) else None
     dtype = next((dtype for _, dtype in call.result.dtype.dtypes() if dtype.is_half), None) if call.result else None
     row = case.known.row("calls", config.klass or "") if isinstance(config, Thing) else {}

@@ -154,14 +154,29 @@ def before_statement(page: Page, node: ast.stmt, new: str) -> Change:
     return Change(page.cell, start, start, f"{new}{page.newline(start)}{page.indent(start)}")
 
 
+def is_path(node: ast.expr | None) -> bool:
+    """True for a name and its attributes."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def short(page: Page, node: ast.expr) -> str:
+    """An expression in one line, cut where it is long."""
+    text = " ".join(page.source(node).split())
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
 __all__ = [
     "Unfit",
     "added",
     "arguments",
     "before_method",
     "before_statement",
+    "is_path",
     "removed",
     "replaced",
+    "short",
     "without_cast",
     "without_statement",
     "wrapped",

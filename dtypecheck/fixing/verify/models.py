@@ -6,7 +6,7 @@ Nothing is unpickled, no code of the model runs: the readers say where the numbe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -15,17 +15,11 @@ from ...files import Files
 from ...knowledge import Knowledge
 from ...loading import parameter_dtype
 from ...read.located import Unlocated, locate
+from ...runs.foreign import foreign
 from ...runs.phantoms.component import CannotBuild, klass, to_torch, under
 from ...runs.pretend import quiet, unweighted
-from ...runs.words import first_line
 from ...subjects import Component, Request
 from .bytes import gathered
-
-FOREIGN: Final = (
-    RuntimeError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OSError, AssertionError, ImportError,
-    ArithmeticError,
-)  # fmt: skip
-"""What a library's code raises on settings and inputs that it was not made for."""
 
 
 class CannotFill(Exception):
@@ -43,17 +37,15 @@ def filled(part: Component, files: Files, request: Request, known: Knowledge, dt
     if part.quantised:
         raise CannotFill("its weights are packed")
     wanted = dtype or loads
-    try:
-        kind = klass(part.family, part.klass) if part.family == "diffusers" else klass("", part.klass)
-        with quiet():
+    with foreign(CannotFill, f"{part.klass} cannot be built from these files"), quiet():
+        try:
+            kind = klass(part.family, part.klass) if part.family == "diffusers" else klass("", part.klass)
             if hasattr(kind, "config_class") and kind.config_class is not None:
                 module = _of_transformers(kind, part, files, wanted)
             else:
                 module = _of_diffusers(kind, part, files, request, known, dtype)
-    except (CannotBuild, Unlocated) as fault:
-        raise CannotFill(str(fault)) from fault
-    except FOREIGN as fault:
-        raise CannotFill(f"{part.klass} cannot be built from these files: {first_line(fault)}") from fault
+        except (CannotBuild, Unlocated) as fault:
+            raise CannotFill(str(fault)) from fault
     if lost := [name for name, tensor in module.state_dict().items() if tensor.is_meta]:
         raise CannotFill(f"{lost[0]} is in none of its files")
     return module.eval().requires_grad_(False)

@@ -12,16 +12,16 @@ from ...dtypes import F32, can_hold
 from ...engine import planned
 from ...files import Files
 from ...knowledge import Knowledge
+from ...runs.foreign import foreign
 from ...runs.phantoms.component import CannotBuild, klass
 from ...runs.pretend import quiet
-from ...runs.words import first_line
 from ...subjects import Component, Pipeline, Request
 from ..outcome import Outcome, Same, Stored
 from .calls import Call, Calls, cast, main_dtype, numbers
 from .guesses import guessed
 from .measure import judged, measure, outputs
 from .memory import free_memory
-from .models import FOREIGN, CannotFill, filled
+from .models import CannotFill, filled
 
 SHARE: Final = 0.25
 """Of the free memory: what one component may take in float32 to be computed with."""
@@ -149,22 +149,24 @@ def derived(was: Component, part: Component, outcome: Outcome) -> bool:
 
 def _with_numbers(call: Call) -> Call:
     """The same call with numbers in place of shapes."""
-    try:
+    with foreign(CannotFill, "its inputs cannot be made"):
         args, kwargs = numbers(call, SEED)
-    except FOREIGN as fault:
-        raise CannotFill(f"its inputs cannot be made: {first_line(fault)}") from fault
     return Call(call.method, call.dtype, args, kwargs)
+
+
+class _Raised(Exception):
+    """The module's own code raised; the text says what."""
 
 
 def _run(module: torch.nn.Module, call: Call, dtype: torch.dtype) -> list[torch.Tensor] | str:
     """The floating tensors that a call gives a module that computes in `dtype`; in words why it gave none."""
     perform: Callable[..., Any] = module if call.method == "forward" else getattr(module, call.method)
     try:
-        with quiet(), torch.no_grad():
+        with foreign(_Raised, ""), quiet(), torch.no_grad():
             torch.manual_seed(SEED)
             found = list(outputs(perform(*cast(call.args, call.dtype, dtype), **cast(dict(call.kwargs), call.dtype, dtype))))
-    except FOREIGN as fault:
-        return first_line(fault)
+    except _Raised as fault:
+        return str(fault)
     return found or "it gives no floating numbers"
 
 

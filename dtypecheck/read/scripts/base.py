@@ -50,6 +50,11 @@ class Meanings:
         last = name.rpartition(".")[2]
         return rows.get(last) or (rows.get("." + last) if "." in name else None)
 
+    def of_pipeline(self, klass: str | None) -> Row:
+        """The row about a class that gives pipelines of other classes; an empty one for every other class."""
+        row = self.rows.get(klass or "", {})
+        return row if row.get("means") == "pipelines" else {}
+
     def of_method(self, name: str) -> Row | None:
         """The row about a method of an object."""
         return self.rows.get("." + name)
@@ -74,9 +79,11 @@ class Base:
         self.runs: list[tuple[Thing, int | None]] = []
         self.ran: set[int] = set()
         self.versions: dict[str, int] = {}
+        self.names_in: dict[ast.expr, list[str]] = {}
         self.around: list[Ref] = []
         self.cell = 0
         self.sure = True
+        self.loop = 0
         self.starred: set[str] = set()
         self.steps = 0
         self.count = 0
@@ -181,15 +188,16 @@ class Base:
                 self.state.case,
                 tuple(self.snapshot(ref) for ref in self.around),
                 self.sure,
+                self.loop,
             )
         )
         return number
 
-    def note(self, node: ast.expr, what: str, means: str, inner: ast.expr, value: Value, target: Ref) -> None:
+    def note(self, node: ast.expr, what: str, means: str, inner: ast.expr, value: Value, target: Ref | None = None) -> None:
         """Note what matters as a call does and is none: an operator, a number put in by index. inner: what it is given."""
         span = self.span(inner)
         given = Argument("value", self.shown(value), span, span)
-        where, head, place = self.where(node), self.span(node), self.snapshot(target)
+        where, head, place = self.where(node), self.span(node), self.snapshot(target) if target else None
         around = tuple(self.snapshot(ref) for ref in self.around)
         call = Call(len(self.calls), what, means, where, head, head, (given,), place, None, self.state.case, around, self.sure)
         self.calls.append(call)

@@ -84,6 +84,8 @@ class Branches(Names):
                 if not self._turn(node.body, sure=True):
                     return False
             return self.body(node.orelse)
+        if any(isinstance(way, Seq) for _, way in value.ways) and _casts(node.body):
+            self.touched(value)
         self.assign(node.target, NOTHING_KNOWN)
         self._each(node, value)
         self._turn(node.body, sure=False)
@@ -106,7 +108,7 @@ class Branches(Names):
         calls = (inner for inner in ast.walk(node.iter) if isinstance(inner, ast.Attribute))
         if not any(c.attr.endswith(("parameters", "modules", "children", "buffers", "components", "items")) for c in calls):
             return
-        if any(isinstance(inner, ast.Attribute) and inner.attr in _CHANGES for part in node.body for inner in ast.walk(part)):
+        if _casts(node.body):
             for inner in ast.walk(node.iter):
                 if isinstance(inner, (ast.Name, ast.Attribute)):
                     for ref in self.things(self.evaluate(inner)):
@@ -125,9 +127,11 @@ class Branches(Names):
         before = None if sure else self.state.copy()
         path = self.state.path
         self.frames[-1].left.append([])
+        outer, self.loop = self.loop, self.loop or (statements[0].lineno if statements else 0)
         alive = self.body(statements)
         if alive and before is not None and self._moved(before):
             alive = self.body(statements)  # the second turn starts with other dtypes than the first
+        self.loop = outer
         states = [*self.frames[-1].left.pop(), *([self.state] if alive else []), *([before] if before else [])]
         return self._go_on(states, path)
 
@@ -150,6 +154,11 @@ class Branches(Names):
         if self.frames[-1].left:
             self.frames[-1].left[-1].append(self.state)
         return False
+
+
+def _casts(statements: Sequence[ast.stmt]) -> bool:
+    """True where statements may cast what they are about."""
+    return any(isinstance(inner, ast.Attribute) and inner.attr in _CHANGES for part in statements for inner in ast.walk(part))
 
 
 def _is_main(test: ast.expr) -> bool:

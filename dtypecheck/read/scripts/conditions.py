@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from ...dtypes import DType
@@ -17,12 +18,12 @@ _SIMPLE: Final = (ast.Constant, ast.Name, ast.Attribute, ast.Tuple, ast.List, as
 _LONGEST_TEXT: Final = 400
 
 
-class Conditions(Base):
+class Conditions(Base, ABC):
     """Tests and choices."""
 
+    @abstractmethod
     def evaluate(self, node: ast.expr) -> Value:
         """What an expression may be."""
-        raise NotImplementedError
 
     def parted(self, test: ast.expr) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
         """The paths on which a test holds and does not hold; an empty one cannot be."""
@@ -76,7 +77,9 @@ class Conditions(Base):
 
     def condition(self, test: ast.expr, subject: ast.expr, constant: str, holds: bool) -> Condition:
         """A condition by its words; the same words about a name that changed in between are another one."""
-        names = (node.id for node in ast.walk(subject) if isinstance(node, ast.Name))
+        names = self.names_in.get(subject)
+        if names is None:  # a function that is called often is walked once
+            names = self.names_in[subject] = [node.id for node in ast.walk(subject) if isinstance(node, ast.Name)]
         version = sum(self.versions.get(name, 0) - 1 for name in names if name in self.versions)
         text = " ".join(self.text(subject).split())[:_LONGEST_TEXT]
         return (f"{text}\0{version}" if version > 0 else text), constant, holds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from .operators import NUMBERS, SCHEDULE, Operators
 _SAME_KIND: Final = (str, int, float, bool, type(None))
 _SIMPLE: Final = (ast.Constant, ast.Name, ast.Attribute, ast.Tuple, ast.List, ast.UnaryOp)
 """What may be evaluated twice: there is no call in it, or nobody writes one there."""
+_PROCESSORS: Final = ("image_processor", "video_processor", "feature_extractor", "vae_image_processor")
 _OF_SCHEDULER: Final = ("timesteps", "sigmas")
 _NUMBERS_OF_FEATURES: Final = ("pixel_values", "input_features", "input_values")
 _PARTS_OF_OUTPUT: Final = ("images", "frames", "videos", "audios", "sample", "latents", "image_embeddings", "image_embeds")
@@ -36,49 +38,23 @@ _PARTS_OF_OUTPUT: Final = ("images", "frames", "videos", "audios", "sample", "la
 class Expressions(Operators):
     """`evaluate` for every kind of expression; calls are left to the classes that build on this one."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._by_type: dict[type[ast.expr], Callable[[Any], Value]] = {
-            ast.Constant: self._constant,
-            ast.Name: self._name,
-            ast.Attribute: self._attribute,
-            ast.Call: self.call,
-            ast.IfExp: self._choice,
-            ast.BinOp: self._operation,
-            ast.BoolOp: self._bool_op,
-            ast.UnaryOp: self._unary,
-            ast.Compare: self._compare,
-            ast.Dict: self._dict,
-            ast.List: self._list,
-            ast.Tuple: self._list,
-            ast.Subscript: self._subscript,
-            ast.JoinedStr: self._f_string,
-            ast.NamedExpr: self._named,
-            ast.Await: lambda node: self.evaluate(node.value),
-            ast.Starred: lambda node: self.evaluate(node.value),
-            ast.ListComp: self._comprehension,
-            ast.GeneratorExp: self._comprehension,
-            ast.SetComp: self._comprehension,
-            ast.DictComp: self._dict_comprehension,
-        }
-
     def evaluate(self, node: ast.expr) -> Value:
         """What an expression may be. Evaluating it notes the calls in it."""
         self.tick()
-        known = self._by_type.get(type(node))
-        return known(node) if known else NOTHING_KNOWN
+        known = _BY_TYPE.get(type(node))
+        return known(self, node) if known else NOTHING_KNOWN
 
+    @abstractmethod
     def call(self, node: ast.Call) -> Value:
         """What a call gives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def assign(self, target: ast.expr, value: Value) -> None:
         """Give a name, an attribute or several of them a value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def part_of(self, ref: Ref, name: str) -> Value | None:
         """A part of a pipeline that was not asked for before."""
-        raise NotImplementedError
 
     # names
 
@@ -135,8 +111,12 @@ class Expressions(Operators):
             return within(thing.dtype, self.state.path)
         if name == "dtype" and thing.kind == "pipeline" and all(isinstance(c, DType) for _, c in thing.dtype.ways):
             return within(thing.dtype, self.state.path)
-        if thing.kind == "pipeline" and (made := self.part_of(ref, name)) is not None:
+        if thing.kind == "pipeline" and name in _PROCESSORS:
+            made = self.make("processor", name=f"{thing.label}.{name}")
+            self.field(ref, name, made)
             return made
+        if thing.kind == "pipeline" and (part := self.part_of(ref, name)) is not None:
+            return part
         if thing.kind == "output" and name in (*_PARTS_OF_OUTPUT, "latent_dist"):
             return just(ref) if name == "latent_dist" else thing.fields.get("", NOTHING_KNOWN)
         if thing.kind == "output":
@@ -145,6 +125,8 @@ class Expressions(Operators):
             return NOTHING_KNOWN if thing.kind != "instance" else just(Method(ref, name))
         if thing.kind == "features" and name in _NUMBERS_OF_FEATURES:
             return self.make("tensor", dtype=thing.dtype, loader=thing.loader, caster=thing.caster, name=name)
+        if name == "init_noise_sigma" and thing.kind == "scheduler":
+            return just(Dotted(NUMBERS))
         if name in _OF_SCHEDULER and thing.kind == "scheduler":
             return self.make("tensor", name=f"{thing.label}.{name}", flags=frozenset({SCHEDULE}))
         if name == "scheduler" and thing.kind == "pipeline":
@@ -194,7 +176,7 @@ class Expressions(Operators):
             return content.items[index]
         if isinstance(content, Ref) and content.number in self.state.heap:
             thing = self.thing(content)
-            if thing.kind == "tensor":
+            if thing.kind in ("tensor", "array"):
                 return owner
             if thing.kind == "features" and isinstance(index, str):
                 return self.attribute(owner, index) if index in _NUMBERS_OF_FEATURES else NOTHING_KNOWN
@@ -236,6 +218,8 @@ class Expressions(Operators):
     def _comprehension(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp) -> Value:
         first = node.generators[0]
         items = self.evaluate(first.iter).single
+        if isinstance(items, Ref) and items.number in self.state.heap and self.thing(items).kind == "parameters":
+            return just(items) if isinstance(node.elt, ast.Name) else NOTHING_KNOWN
         before = self.state.scopes
         self.state.scopes = [*before, {}]
         made = []
@@ -251,6 +235,32 @@ class Expressions(Operators):
         for generator in node.generators:
             self.evaluate(generator.iter)
         return NOTHING_KNOWN
+
+
+_BY_TYPE: Final[dict[type[ast.expr], Callable[[Expressions, Any], Value]]] = {
+    ast.Constant: Expressions._constant,
+    ast.Name: Expressions._name,
+    ast.Attribute: Expressions._attribute,
+    ast.Call: lambda reader, node: reader.call(node),
+    ast.IfExp: Expressions._choice,
+    ast.BinOp: Expressions._operation,
+    ast.BoolOp: Expressions._bool_op,
+    ast.UnaryOp: Expressions._unary,
+    ast.Compare: Expressions._compare,
+    ast.Dict: Expressions._dict,
+    ast.List: Expressions._list,
+    ast.Tuple: Expressions._list,
+    ast.Subscript: Expressions._subscript,
+    ast.JoinedStr: Expressions._f_string,
+    ast.NamedExpr: Expressions._named,
+    ast.Await: lambda reader, node: reader.evaluate(node.value),
+    ast.Starred: lambda reader, node: reader.evaluate(node.value),
+    ast.ListComp: Expressions._comprehension,
+    ast.GeneratorExp: Expressions._comprehension,
+    ast.SetComp: Expressions._comprehension,
+    ast.DictComp: Expressions._dict_comprehension,
+}
+"""What reads each kind of expression. Bound methods would make a reader hold itself, and its trees, until a collection."""
 
 
 def by_name(text: str) -> DType | None:

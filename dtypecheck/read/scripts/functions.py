@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -39,9 +40,9 @@ class Functions(Library):
         self.klasses: dict[int, Klass] = {}
         self.cells: dict[Definition | ast.ClassDef, int] = {}
 
+    @abstractmethod
     def body(self, statements: Sequence[ast.stmt]) -> bool:
         """Run statements; False where the state ended in them."""
-        raise NotImplementedError
 
     def define(self, node: Definition, bound: Ref | None = None) -> Func:
         """A function where its definition stands."""

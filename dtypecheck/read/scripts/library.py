@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from ...subjects.scripts import Argument
 from .arguments import only_dtypes
 from .contents import Dotted, Func, Klass, Method, Ref
 from .expressions import by_name
-from .options import Options
+from .methods import Methods
 from .tensors import DEFAULT
 
 _PATHS: Final = (
@@ -27,8 +28,11 @@ _PATHS: Final = (
     "os.path.realpath",
 )
 
+_GATHER: Final = ("list", "tuple", "filter", "chain", "itertools.chain")
+"""Functions that give parameters they are given, in another form."""
 
-class Library(Options):
+
+class Library(Methods):
     """`call` for all that is no function of the script."""
 
     def call(self, node: ast.Call) -> Value:
@@ -38,7 +42,7 @@ class Library(Options):
             owner = self.evaluate(func.value)
             content = owner.single
             if isinstance(content, (str, Map, Seq)):
-                return self._of_plain(node, func, content)
+                return self.of_plain(node, func, content)
             callee = self.attribute(owner, func.attr)
         else:
             callee = self.evaluate(func)
@@ -60,7 +64,7 @@ class Library(Options):
             case Dotted():
                 return self._function(node, callee, arguments)
             case Method():
-                return self._method(node, callee.owner, callee.name, arguments)
+                return self.method(node, callee.owner, callee.name, arguments)
             case Func():
                 return self.inline(callee, arguments)
             case Klass():
@@ -72,17 +76,9 @@ class Library(Options):
         self.escape(arguments)
         return NOTHING_KNOWN
 
-    def inline(self, func: Func, arguments: Sequence[Argument]) -> Value:
-        """A function of the script."""
-        raise NotImplementedError
-
+    @abstractmethod
     def instance(self, klass: Klass, arguments: Sequence[Argument]) -> Value:
         """An object of a class of the script."""
-        raise NotImplementedError
-
-    def method_of_instance(self, ref: Ref, name: str) -> Func | None:
-        """A method of an object of the script's own class."""
-        raise NotImplementedError
 
     def _function(self, node: ast.Call, callee: Dotted, arguments: Sequence[Argument]) -> Value:
         name = callee.name
@@ -126,10 +122,23 @@ class Library(Options):
             case "quantiser":
                 return self.quantiser(node, name, row, arguments)
             case "adapts":
-                self.adapted(arguments, None)
+                if not any(a.name == "autocast_adapter_dtype" and a.value.single is False for a in arguments):
+                    self.adapted(arguments, None)
                 return arguments[0].value if arguments else NOTHING_KNOWN
             case "same" if name.startswith(("torch.", "copy.")) or name == "deepcopy":
-                return arguments[0].value if arguments else NOTHING_KNOWN
+                return self._again(name, row, arguments)
+            case "multiplies":
+                self.record(node, name, "multiplies", arguments)
+                return NOTHING_KNOWN
+            case "tf32":
+                self.record(node, name, "tf32", arguments)
+                return just(None)
+            case "numpy":
+                return self.to_array(node, name, arguments)
+            case "picture":
+                return self.make("picture")
+            case "transforms":
+                return self.transforms(node, row)
             case "attention" | "loss" | "trainer":
                 self.record(node, name, row["means"], arguments)
                 if row["means"] == "trainer":
@@ -142,6 +151,19 @@ class Library(Options):
                 self.state.scopes[0][DEFAULT] = only_dtypes(arguments[0].value) if arguments else NOTHING_KNOWN
                 return just(None)
         return None
+
+    def _again(self, name: str, row: Row, arguments: Sequence[Argument]) -> Value:
+        """What a function gives that keeps the dtype: the same thing, or a copy of its own."""
+        if not arguments or any(argument.name == "dtype" for argument in arguments) or (row.get("wide") and self.around):
+            return NOTHING_KNOWN  # it is given a dtype, or autocast runs it in fp32
+        value = arguments[0].value
+        content = value.single
+        if name.endswith("deepcopy") and isinstance(content, Ref) and self.thing(content).kind == "model":
+            thing = self.thing(content)
+            self.count += 1
+            self.state.heap[self.count] = thing.but(number=self.count, flags=thing.flags - {"trained", "prepared"})
+            return just(Ref(self.count))
+        return value
 
     def _plain_function(self, node: ast.Call, name: str, arguments: Sequence[Argument]) -> Value | None:
         """Functions of Python and torch whose result follows from constants."""
@@ -161,6 +183,8 @@ class Library(Options):
             )
         if name in ("isinstance", "hasattr", "bool"):
             return NOTHING_KNOWN
+        if name in _GATHER:
+            return self.gathered(arguments)
         if name == "torch.finfo":
             return self.make("namespace", fields={"min": _limit(first, -1), "max": _limit(first, 1)})
         if name == "float" and (first.text in ("inf", "-inf") or type(first.single) in (int, float)):
@@ -182,110 +206,13 @@ class Library(Options):
         thing = self.thing(ref)
         if thing.kind in ("model", "pipeline", "processor"):
             return self.run(node, ref, arguments)
+        if thing.kind == "transform":
+            return self.make("tensor", dtype=self.default_dtype(), name=self.text(node))
         if thing.kind == "instance":
             for name in ("__call__", "forward"):
                 if (func := self.method_of_instance(ref, name)) is not None:
                     return self.inline(func, arguments)
         self.escape(arguments)
-        return NOTHING_KNOWN
-
-    def _method(self, node: ast.Call, ref: Ref, name: str, arguments: Sequence[Argument]) -> Value:
-        thing = self.thing(ref)
-        row = self.meanings.of_method(name)
-        match thing.kind:
-            case "instance":
-                if (func := self.method_of_instance(ref, name)) is not None:
-                    return self.inline(func, arguments)
-                self.escape(arguments)
-            case "accelerator":
-                return self.accelerated(node, ref, name, arguments, row)
-            case "argparse":
-                return self.of_parser(ref, name, arguments)
-            case "output":
-                return thing.fields.get("", NOTHING_KNOWN) if name in ("sample", "mode") else NOTHING_KNOWN
-        if row is None:
-            if thing.kind in ("model", "pipeline") and "Pipeline" not in (thing.klass or "") and thing.kind == "pipeline":
-                self.escape(arguments)
-            return NOTHING_KNOWN
-        return self._known_method(node, ref, name, row, arguments)
-
-    def _known_method(self, node: ast.Call, ref: Ref, name: str, row: Row, arguments: Sequence[Argument]) -> Value:
-        thing = self.thing(ref)
-        match row["means"]:
-            case "cast":
-                return self.cast(node, name, row, ref, arguments)
-            case "same":
-                return just(ref)
-            case "numpy" if thing.kind == "tensor":
-                self.record(node, ".numpy", "numpy", arguments, ref)
-            case "forward" if thing.kind == "model":
-                self.record(node, f"{thing.label}.{name}", "forward", arguments, ref)
-            case "fills" if thing.kind == "tensor":
-                self.record(node, "." + name, "fills", arguments, ref)
-                return just(ref)
-            case "decode" | "encode" if thing.kind == "model":
-                return self.through(node, name, ref, arguments)
-            case "adapts":
-                self.record(node, "." + name, "adapts", arguments, ref)
-                self.adapted((), ref)
-            case "submodule" if thing.kind == "model":
-                inner = {"dtype": thing.dtype, "loader": thing.loader, "caster": thing.caster, "flags": thing.flags}
-                return self.make("model", library=thing.library, name=f"{thing.label}.{name}()", **inner)
-            case "part" if thing.kind == "model":
-                return self.make("parameters", fields={"of": just(ref)}, dtype=thing.dtype)
-            case "steps" if thing.kind in ("scaler", "optimizer"):
-                self.record(node, "." + name, "steps", arguments, ref)
-            case "registers":
-                for argument in arguments:
-                    self.field(ref, argument.name, argument.value)
-            case "touches":
-                if thing.kind in ("model", "pipeline") and name not in ("load_state_dict",):
-                    self.touched(just(ref))
-            case "layerwise" if thing.kind == "model":
-                self.record(node, "." + name, "layerwise", arguments, ref)
-                self.change(ref, flags=thing.flags | {"layerwise"})
-            case "load" if thing.kind in ("model", "pipeline", "instance"):
-                return NOTHING_KNOWN
-            case "harmless" if name == "encode_prompt":
-                return NOTHING_KNOWN
-        return NOTHING_KNOWN
-
-    def _of_plain(self, node: ast.Call, func: ast.Attribute, content: str | Map | Seq) -> Value:
-        """A method of a constant text, a dict or a list."""
-        arguments = self.arguments(node)
-        if isinstance(content, Map):
-            if func.attr in ("get", "pop") and arguments:
-                default = arguments[1].value if len(arguments) > 1 else just(None)
-                return self.chosen(content, arguments[0].value, node.args[0] if node.args else node, default)
-            if func.attr == "update":
-                given = (
-                    arguments[0].value.single
-                    if arguments and not arguments[0].name
-                    else Map({a.name: a.value for a in arguments})
-                )
-                inner = given if isinstance(given, Map) else Map({}, False)
-                self.assign(func.value, just(Map({**content.items, **inner.items}, content.whole and inner.whole)))
-                return just(None)
-            if func.attr == "values":
-                return just(Seq(tuple(content.items.values()))) if content.whole else NOTHING_KNOWN
-            if func.attr in ("setdefault", "clear", "popitem"):
-                self.assign(func.value, just(Map({}, False)))
-            return NOTHING_KNOWN
-        if isinstance(content, Seq):
-            if func.attr == "append" and len(arguments) == 1 and isinstance(func.value, ast.Name):
-                self.assign(func.value, just(Seq((*content.items, arguments[0].value))))
-            elif func.attr in ("extend", "insert", "pop", "remove", "clear", "sort", "reverse") and isinstance(
-                func.value, ast.Name
-            ):
-                self.assign(func.value, NOTHING_KNOWN)
-            return NOTHING_KNOWN
-        match func.attr:
-            case "lower":
-                return just(content.lower())
-            case "upper":
-                return just(content.upper())
-            case "strip" if not arguments:
-                return just(content.strip())
         return NOTHING_KNOWN
 
 

@@ -26,8 +26,6 @@ _PACKED: Final = re.compile(
     r"(?i)(nf4|fp4|int4|int8|4-?bit|8-?bit|w4a|w8a|gguf|bnb|awq|gptq|svdq|nunchaku|quant|fp8|autoround|sdnq)"
 )
 """Names of repositories whose weights are packed, so that what they load as stands in their config."""
-_GENERIC: Final = ("DiffusionPipeline", "AutoPipelineForText2Image")
-"""Classes that give the pipeline class which the repository names."""
 
 
 class Models(Parts):
@@ -49,7 +47,8 @@ class Models(Parts):
         asked = NOTHING_KNOWN if given is None and has_rest(arguments) else self.named(given)
         packed = keyword(arguments, "quantization_config", "load_in_8bit", "load_in_4bit")
         flags = frozenset({"quantised"} if packed is not None and packed.value.single not in (None, False) else ())
-        if any(isinstance(text, str) and _PACKED.search(text) for _, text in repo.ways):
+        stored = asked.dtype is not None and asked.dtype.is_float and asked.dtype.bits == 8
+        if not stored and any(isinstance(text, str) and _PACKED.search(text) for _, text in repo.ways):
             flags |= {"quantised"}
         flags |= {"single"} if row.get("single") else frozenset()
         if kind == "pipeline":
@@ -131,7 +130,7 @@ class Models(Parts):
         asked = NOTHING_KNOWN if given is None and has_rest(arguments) else self.named(given)
         dtype = value_of((case, F32 if content is None else content) for case, content in asked.ways)
         fields: dict[str, Value] = {}
-        if klass and klass.startswith("AutoPipeline"):
+        if self.meanings.of_pipeline(klass).get("shares"):
             return self._derived_as_it_is(number, old, library, arguments)
         if isinstance(old, Ref) and self.thing(old).kind == "pipeline":
             fields = dict(self.thing(old).fields)
@@ -172,14 +171,21 @@ class Models(Parts):
         """The class that will be there: a general one takes what the repository names."""
         if keyword(arguments, "custom_pipeline"):
             return None
-        if klass in _GENERIC:
-            named = {
-                local.klass if local else self.known.row("hub", text).get("class")
-                for _, text in repo.ways
-                if isinstance(text, str)
-            }
-            klass = named.pop() if len(named) == 1 else ""  # type: ignore[assignment]
-        return klass or None
+        row = self.meanings.of_pipeline(klass)
+        if not row:
+            return klass or None
+        if any(keyword(arguments, name) for name in row.get("unless", ())):
+            return None
+        named: set[str | None] = {
+            local.klass if local else self.known.row("hub", text).get("class") for _, text in repo.ways if isinstance(text, str)
+        }
+        found = named.pop() if len(named) == 1 else None
+        return self._sister(found, row["task"]) if found and "task" in row else found
+
+    def _sister(self, klass: str, task: str) -> str | None:
+        """The pipeline of the same models for another task, None where there is none of that name."""
+        made = klass if task in klass else klass.removesuffix("Pipeline") + task + "Pipeline"
+        return made if self.known.row("pipelines", made) else None
 
     def _asked_of_model(self, asked: Value, library: str, component: Component | None, listed: Row, packed: bool) -> Value:
         """The dtype of a model that is loaded by itself. listed: what its id on the Hub stands for."""

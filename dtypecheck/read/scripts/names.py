@@ -20,6 +20,9 @@ class Names(Functions):
                 shared = name in self.frames[-1].shared
                 self.state.scopes[0 if shared else -1][name] = value
             case ast.Attribute(value=owner, attr=name):
+                content = self.evaluate(owner).single
+                if isinstance(content, Dotted):
+                    self._setting(target, f"{content.name}.{name}", value)
                 if name == "data":
                     for ref in self.things(self.evaluate(owner)):
                         self.touched(just(ref))
@@ -42,11 +45,17 @@ class Names(Functions):
                     for inner, item in zip(targets, content.items, strict=True):
                         self.assign(inner, item)
                 else:
-                    whole = isinstance(content, Ref) and self.thing(content).kind == "tensor"
+                    whole = isinstance(content, Ref) and self.thing(content).kind in ("tensor", "features")
                     for inner in targets:
                         self.assign(inner, value if whole else NOTHING_KNOWN)
             case ast.Starred(value=inner):
                 self.assign(inner, NOTHING_KNOWN)
+
+    def _setting(self, target: ast.expr, name: str, value: Value) -> None:
+        """A switch of torch that is set by assignment."""
+        row = self.meanings.rows.get(name)
+        if row is not None and row["means"] == "tf32":
+            self.note(target, name, "tf32", target, value)
 
     def _name_thing(self, value: Value, name: str) -> None:
         content = value.single

@@ -33,7 +33,7 @@ class Parts(Tensors):
         )
         library = component.family if component else ("transformers" if outside else "diffusers")
         dtype = value_of(self._part_ways(pipeline.dtype, name, outside, component))
-        flags = pipeline.flags & {"cast", "touched"} | ({"quantised"} if "quantised" in pipeline.flags else set())
+        flags = pipeline.flags & {"cast", "touched", "mps"} | ({"quantised"} if "quantised" in pipeline.flags else set())
         label = f"{pipeline.name}.{name}" if pipeline.name else name
         fields = {"klass": klass, "library": library, "name": label, "dtype": dtype, "repo": pipeline.repo}
         made = self.make(
@@ -62,8 +62,8 @@ class Parts(Tensors):
         return role_of(self.known, name, None) if name else "other"
 
     def _is_pipeline(self, klass: str) -> bool:
-        generic = klass.startswith("AutoPipelineFor") or klass == "DiffusionPipeline"
-        return generic or klass.endswith("Pipeline") or bool(self.known.row("pipelines", klass))
+        general = bool(self.meanings.of_pipeline(klass))
+        return general or klass.endswith("Pipeline") or bool(self.known.row("pipelines", klass))
 
     def _old_transformers(self) -> bool:
         version = self.request.version("transformers")

@@ -48,6 +48,20 @@ class Runs(Models):
                     return NOTHING_KNOWN
         return dtype if all(isinstance(content, DType) for _, content in dtype.ways) else NOTHING_KNOWN
 
+    def embeds_of(self, ref: Ref) -> Value:
+        """What encode_prompt gives, where the pipeline leaves it in the one dtype of its text encoders."""
+        pipeline = self.thing(ref)
+        row = self.known.row("pipelines", pipeline.klass or "")
+        if row.get("embeds") != "same" or pipeline.flags & {"touched", "quantised"} or self.around:
+            return NOTHING_KNOWN
+        dtypes = []
+        for name in row.get("components", {}):
+            if self._role(name) == "text_encoder":
+                value = pipeline.fields.get(name) or self.part_of(ref, name)
+                dtypes += [self.thing(part).dtype for part in self.things(value)] if value else []
+        same = bool(dtypes) and all(dtype == dtypes[0] for dtype in dtypes)
+        return self.make("features", dtype=dtypes[0], name="the embeddings of encode_prompt") if same else NOTHING_KNOWN
+
     def through(self, node: ast.Call, name: str, ref: Ref, arguments: Sequence[Argument]) -> Value:
         """`vae.decode(x)` and `vae.encode(x)`: what comes out has the dtype of the model."""
         thing = self.thing(ref)

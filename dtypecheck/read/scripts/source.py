@@ -21,13 +21,13 @@ BROKEN_SCRIPT: Final = "broken-script"
 SUFFIXES: Final = (".py", ".ipynb")
 LARGEST: Final = 1 << 23
 """Bytes of a script that is read: nobody writes more by hand, and its tree would take gigabytes."""
-_NAMES: Final = re.compile(rb"torch|diffusers|transformers|accelerate")
-SAYS: Final = re.compile(
-    r"from_pretrained|from_single_file|from_pipe|float16|fp16|bf16|\.half\(|autocast|GradScaler|Accelerator|[Qq]uanti[sz]|upcast"
+_NAMES: Final = (b"torch", b"diffusers", b"transformers", b"accelerate")
+_WORDS: Final = (
+    *("from_pretrained", "from_single_file", "from_pipe", "float16", "fp16", "bf16", ".half", "autocast", "GradScaler"),
+    *("Accelerator", "upcast", "quantis", "quantiz", "Quantis", "Quantiz"),
 )
-"""What a script has to say for a rule to have something to say: it loads a model, or names a half dtype or a thing about one."""
-_SAYS_BYTES: Final = re.compile(SAYS.pattern.encode())
-_MAGIC: Final = re.compile(r"^([ \t]*)(?:[!%?].*|[\w.]+\?{1,2}\s*)$")
+_WORDS_BYTES: Final = tuple(word.encode() for word in _WORDS)
+_MAGIC: Final = re.compile(r"^([ \t]*)(?:[!%?].*|[\w.]+\?{1,2}\s*|(?:pip3?|conda|mamba|uv pip)[ \t]+(?:un)?install\b.*)$")
 _SHELL: Final = re.compile(r"^([ \t]*[\w, ]+=[ \t]*)[!%].*$")
 _OTHER_LANGUAGE: Final = re.compile(r"\s*%%(?!time\b|timeit\b|capture\b|prun\b|memit\b|python3?\b|pypy\b)")
 
@@ -58,7 +58,7 @@ def read_source(files: Files, entry: Entry) -> Source | None:
     except OSError as fault:
         source.problems.append(Problem(UNREADABLE, Where(entry.name), fault.strerror or str(fault)))
         return source
-    if not (_NAMES.search(content) and _SAYS_BYTES.search(content)):
+    if not (any(name in content for name in _NAMES) and any(word in content for word in _WORDS_BYTES)):
         return None
     if entry.name.endswith(".ipynb"):
         _notebook(source, content)
@@ -67,6 +67,14 @@ def read_source(files: Files, entry: Entry) -> Source | None:
         if text is not None:
             _parse(source, 0, text, text)
     return source
+
+
+def says(text: str) -> bool:
+    """Whether a rule may have something to say about a text: it loads a model, or names a half dtype or a thing about one.
+
+    Word by word: that is several times as fast as one expression of all of them.
+    """
+    return any(word in text for word in _WORDS)
 
 
 def _decoded(source: Source, content: bytes) -> str | None:
@@ -88,7 +96,7 @@ def _notebook(source: Source, content: bytes) -> None:
         return
     for number, text in _cells(data):
         if not _OTHER_LANGUAGE.match(text):
-            _parse(source, number, text, _without_magics(text))
+            _parse(source, number, text, without_magics(text))
 
 
 def _cells(data: Any) -> Iterator[tuple[int, str]]:
@@ -104,7 +112,7 @@ def _cells(data: Any) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def _without_magics(text: str) -> str:
+def without_magics(text: str) -> str:
     """A cell as Python: what only a notebook understands does nothing, and every line keeps its number."""
     made: list[str] = []
     continued = False

@@ -18,42 +18,11 @@ _CHANGES: Final = ("data", "to", "float", "half", "bfloat16", "double")
 class Statements(Branches):
     """`body` for every kind of statement."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._kinds: dict[type[ast.stmt], Callable[[Any], bool]] = {
-            ast.Assign: self._assign,
-            ast.AnnAssign: self._annotated,
-            ast.AugAssign: self._augmented,
-            ast.Expr: self._expression,
-            ast.If: self._if,
-            ast.For: self._for,
-            ast.AsyncFor: self._for,
-            ast.While: self._while,
-            ast.With: self._with,
-            ast.AsyncWith: self._with,
-            ast.Try: self._try,
-            ast.TryStar: self._try,
-            ast.FunctionDef: self._def,
-            ast.AsyncFunctionDef: self._def,
-            ast.ClassDef: self._class_def,
-            ast.Return: self._return,
-            ast.Raise: self._raise,
-            ast.Break: self._leave,
-            ast.Continue: self._leave,
-            ast.Import: self._import,
-            ast.ImportFrom: self._import_from,
-            ast.Global: self._global,
-            ast.Nonlocal: self._global,
-            ast.Delete: self._delete,
-            ast.Match: self._match,
-            ast.Assert: self._assert,
-        }
-
     def body(self, statements: Sequence[ast.stmt]) -> bool:
         for statement in statements:
             self.tick()
-            run = self._kinds.get(type(statement))
-            if run is not None and not run(statement):
+            run = _KINDS.get(type(statement))
+            if run is not None and not run(self, statement):
                 return False
         return True
 
@@ -107,6 +76,37 @@ class Statements(Branches):
         self.state.scopes[-1][node.name] = just(self.klass(node))
         self.cells[node] = self.cell
         return True
+
+
+_KINDS: Final[dict[type[ast.stmt], Callable[[Statements, Any], bool]]] = {
+    ast.Assign: Statements._assign,
+    ast.AnnAssign: Statements._annotated,
+    ast.AugAssign: Statements._augmented,
+    ast.Expr: Statements._expression,
+    ast.If: Statements._if,
+    ast.For: Statements._for,
+    ast.AsyncFor: Statements._for,
+    ast.While: Statements._while,
+    ast.With: Statements._with,
+    ast.AsyncWith: Statements._with,
+    ast.Try: Statements._try,
+    ast.TryStar: Statements._try,
+    ast.FunctionDef: Statements._def,
+    ast.AsyncFunctionDef: Statements._def,
+    ast.ClassDef: Statements._class_def,
+    ast.Return: Statements._return,
+    ast.Raise: Statements._raise,
+    ast.Break: Statements._leave,
+    ast.Continue: Statements._leave,
+    ast.Import: Statements._import,
+    ast.ImportFrom: Statements._import_from,
+    ast.Global: Statements._global,
+    ast.Nonlocal: Statements._global,
+    ast.Delete: Statements._delete,
+    ast.Match: Statements._match,
+    ast.Assert: Statements._assert,
+}
+"""What runs each kind of statement."""
 
 
 def _ends(func: ast.Name | ast.Attribute) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...dtypes import BY_NAME, F32, DType, promote
@@ -30,12 +30,20 @@ class Tensors(Arguments):
         named = keyword(arguments, "dtype")
         if named is not None:
             dtype = _or_default(named.value, self.default_dtype() if "default" in row else NOTHING_KNOWN)
-        elif has_rest(arguments) or "default" not in row:
+        elif has_rest(arguments):
             dtype = NOTHING_KNOWN
+        elif "default" not in row:
+            dtype = self._of_array(arguments)
         else:
             dtype = self.default_dtype()
         number = self.record(node, what, "tensor", arguments)
         return self._noted(number, self.make("tensor", dtype=dtype, loader=number))
+
+    def _of_array(self, arguments: Sequence[Argument]) -> Value:
+        """The dtype of an array of numpy that is made a tensor."""
+        content = arguments[0].value.single if arguments else UNKNOWN
+        thing = self.thing(content) if isinstance(content, Ref) and content.number in self.state.heap else None
+        return thing.dtype if thing is not None and thing.kind == "array" else NOTHING_KNOWN
 
     def like(self, node: ast.Call, what: str, arguments: Sequence[Argument]) -> Value:
         """torch.randn_like and its like."""
@@ -50,7 +58,11 @@ class Tensors(Arguments):
         """torch.cat and its like."""
         given = keyword(arguments, "tensors", position=0)
         content = given.value.single if given else UNKNOWN
-        items = [item.single for item in content.items] if isinstance(content, Seq) else []
+        return self.promoted(content.items if isinstance(content, Seq) else ())
+
+    def promoted(self, values: Iterable[Value]) -> Value:
+        """The tensor that comes of several; unknown where one of them is."""
+        items = [value.single for value in values]
         tensors = [self.thing(item) for item in items if isinstance(item, Ref) and self.thing(item).kind == "tensor"]
         if not tensors or len(tensors) < len(items):
             return NOTHING_KNOWN
@@ -82,8 +94,11 @@ class Tensors(Arguments):
             return just(None)
         dtype = just(BY_NAME[row["to"]]) if "to" in row else self.dtype_named(node, arguments)
         thing = self.thing(ref)
+        if name == "to" and thing.kind in ("tensor", "model", "pipeline"):
+            self._moved_to(node, ref, arguments, dtype)
+            thing = self.thing(ref)
         if thing.kind in ("tensor", "features"):
-            return self._cast_tensor(node, name, ref, dtype, arguments)
+            return self.cast_tensor(node, name, ref, dtype, arguments)
         if thing.kind in ("model", "pipeline") and dtype is not None:
             self._cast_model(node, name, ref, dtype, arguments)
         elif thing.kind == "instance" and dtype is not None:
@@ -91,7 +106,21 @@ class Tensors(Arguments):
                 self.touched(field, 1)
         return just(ref)
 
-    def _cast_tensor(self, node: ast.Call, name: str, ref: Ref, dtype: Value | None, arguments: Sequence[Argument]) -> Value:
+    def _moved_to(self, node: ast.Call, ref: Ref, arguments: Sequence[Argument], dtype: Value | None) -> None:
+        """Note a move to mps, which lacks dtypes and has troubles of its own, where the script names it."""
+        place = keyword(arguments, "device", position=0)
+        text = place.value.text if place else None
+        thing = self.thing(ref)
+        if text is None or (thing.kind == "tensor" and text.partition(":")[0] != "mps"):
+            return
+        there = text.partition(":")[0] == "mps"
+        if there and dtype is None:
+            self.record(node, ".to", "moves", arguments, ref)
+        if thing.kind != "tensor":
+            self.change(ref, flags=thing.flags | {"mps"} if there else thing.flags - {"mps"})
+
+    def cast_tensor(self, node: ast.Call, name: str, ref: Ref, dtype: Value | None, arguments: Sequence[Argument]) -> Value:
+        """Another tensor in this dtype; the same one where that is None."""
         thing = self.thing(ref)
         if dtype is None:
             return just(ref)
@@ -115,14 +144,11 @@ class Tensors(Arguments):
             for value in thing.fields.values():
                 for inner in self.things(value):
                     self.recast(inner, dtype, number, depth + 1)
-        self.change(ref, dtype=dtype, caster=number, flags=thing.flags | {"cast"})
+        self.change(ref, dtype=dtype, caster=number, flags=thing.flags - {"adapted"} | {"cast"})
 
     def _noted(self, number: int, value: Value) -> Value:
         self.resulted(number, value)
         return value
-
-    def part_of(self, ref: Ref, name: str) -> Value | None:
-        raise NotImplementedError
 
 
 def _or_default(value: Value, default: Value) -> Value:

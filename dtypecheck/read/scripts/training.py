@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...dtypes import BY_NAME, DType, parse
 from ...knowledge import Row
-from ...subjects.cases import NOTHING_KNOWN, UNKNOWN, Seq, Value, just, value_of
+from ...subjects.cases import NOTHING_KNOWN, UNKNOWN, Map, Seq, Value, just, value_of
 from ...subjects.scripts import Argument
 from .arguments import has_rest, keyword, only_dtypes
 from .contents import Ref
-from .runs import Runs
+from .pictures import Pictures
 
 
-class Training(Runs):
+class Training(Pictures):
     """What makes regions and things that are no models."""
 
     def autocast(self, node: ast.Call, name: str, row: Row, arguments: Sequence[Argument]) -> Value:
@@ -45,11 +45,30 @@ class Training(Runs):
     def optimizer(self, node: ast.Call, name: str, arguments: Sequence[Argument]) -> Value:
         """An optimizer over parameters."""
         number = self.record(node, name, "optimizer", arguments)
-        made = self.make(
-            "optimizer", klass=name.rpartition(".")[2], loader=number, fields={"params": self._first(arguments, "params")}
-        )
+        found = list(self.inside(self._first(arguments, "params")))
+        given = just(Seq(tuple(map(just, found)))) if found else NOTHING_KNOWN
+        made = self.make("optimizer", klass=name.rpartition(".")[2], loader=number, fields={"params": given})
+        for model in (ref for parameters in found for ref in self.things(self.thing(parameters).fields["of"])):
+            self.change(model, flags=self.thing(model).flags | {"trained"})
         self.resulted(number, made)
         return made
+
+    def inside(self, value: Value, depth: int = 0) -> Iterator[Ref]:
+        """The parameters of models in a value: in lists, and in groups of them for an optimizer."""
+        for _, content in value.ways:
+            if isinstance(content, Ref) and content.number in self.state.heap:
+                if self.thing(content).kind == "parameters":
+                    yield content
+            elif isinstance(content, Seq) and depth < 3:
+                for item in content.items:
+                    yield from self.inside(item, depth + 1)
+            elif isinstance(content, Map) and "params" in content.items and depth < 3:
+                yield from self.inside(content.items["params"], depth + 1)
+
+    def gathered(self, arguments: Sequence[Argument]) -> Value | None:
+        """`list(...)`, `filter(...)` and their like over parameters; None where there are none."""
+        found = [ref for argument in arguments for ref in self.inside(argument.value)]
+        return just(Seq(tuple(map(just, found)))) if found else None
 
     def scaler(self, node: ast.Call, name: str, arguments: Sequence[Argument]) -> Value:
         """A GradScaler."""
@@ -85,6 +104,8 @@ class Training(Runs):
         fields: dict[str, Value] = {}
         if "inner" in row and arguments:
             fields = {"inner": arguments[0].value}
+        if "parts" in row:
+            dtype = self._compute_of_parts(arguments, row)
         if "compute" in row and not has_rest(arguments):
             given = keyword(arguments, row["compute"])
             asked = self.named(keyword(arguments, row["only"])).single is True if "only" in row else True
@@ -100,9 +121,25 @@ class Training(Runs):
         self.resulted(number, made)
         return made
 
+    def _compute_of_parts(self, arguments: Sequence[Argument], row: Row) -> Value:
+        """The dtype that a config for a whole pipeline computes in, where all its parts have one."""
+        given = keyword(arguments, *row["parts"])
+        content = given.value.single if given else UNKNOWN
+        if not isinstance(content, Map):
+            return NOTHING_KNOWN
+        if (found := content.items.get(row["word"])) is not None:
+            return value_of((case, _dtype(item)) for case, item in found.ways)
+        configs = [self.thing(ref) for item in content.items.values() for ref in self.things(item)]
+        same = bool(configs) and all(thing.kind == "quantiser" and thing.dtype == configs[0].dtype for thing in configs)
+        return configs[0].dtype if same else NOTHING_KNOWN
+
     def adapted(self, arguments: Sequence[Argument], ref: Ref | None) -> None:
         """Parameters of another dtype came to models: which, nobody can tell from the call."""
         values = [argument.value for argument in arguments] + ([just(ref)] if ref else [])
+        if ref is None and any(value.single is UNKNOWN and len(value.ways) == 1 for value in values):
+            values += [
+                just(Ref(number)) for number, thing in self.state.heap.items() if thing.kind == "model"
+            ]  # may be any of them
         for value in values:
             items = [item for _, c in value.ways if isinstance(c, Seq) for item in c.items]
             for inner in (*self.things(value), *(r for item in items for r in self.things(item))):

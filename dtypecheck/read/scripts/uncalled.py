@@ -6,7 +6,7 @@ import re
 
 from ...subjects.cases import Value
 from .contents import Func, Klass, Ref
-from .source import SAYS
+from .source import says
 from .statements import Statements
 
 
@@ -36,14 +36,18 @@ class Uncalled(Statements):
                 node = content.node
                 self.begin(self.cells.get(node, 0))
                 texts[name] = "".join(self.lines[node.lineno - 1 : node.end_lineno])
-                if SAYS.search(texts[name]):
+                if says(texts[name]):
                     found.add(name)
             elif any(isinstance(inner, Ref) for _, inner in value.ways):
                 found.add(name)
         grown = True
         while grown and found and len(found) < len(defined):
             names = re.compile(r"\b(?:" + "|".join(map(re.escape, found)) + r")\b")
-            more = {name for name, text in texts.items() if name not in found and names.search(text)}
+            more = {
+                name
+                for name, text in texts.items()
+                if name not in found and any(word in text for word in found) and names.search(text)
+            }
             grown = bool(more)
             found |= more
         return found

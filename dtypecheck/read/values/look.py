@@ -1,4 +1,4 @@
-"""Two integer maxima over the raw bits of a piece of a tensor: abs max, NaN and inf at memory speed.
+"""Two integer maxima over the raw bits of a block of a tensor: abs max, NaN and inf at memory speed.
 
 The largest pattern read as signed is the largest positive number, the largest read as unsigned the negative one furthest from
 zero. Only where one of them is not finite, or too large for a half dtype, the numbers are counted one by one.
@@ -6,42 +6,79 @@ zero. Only where one of them is not finite, or too large for a half dtype, the n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 
-from ...dtypes import BF16, F8_E4M3FNUZ, F8_E5M2FNUZ, F16, F32, F64, DType
-from .casts import Scratch, casts, casts_of_double
-from .past import past_of_bf16, past_of_f32
+from ...dtypes import BF16, F8_E4M3FNUZ, F8_E5M2FNUZ, F32, F64, DType
+from .casts import NARROWER, Scratch, casts, casts_of_double, settle
+from .past import past_of_bf16, past_of_f32, sample_of_bf16
 from .patterns import LARGE, PATTERNS, Bits, Pattern
 from .tally import Tally
 
 LOOKED_AT: Final = frozenset((*PATTERNS, F64))
 """The dtypes whose numbers are looked at; integers, complex numbers and packed formats are skipped."""
+_MANY: Final = 1 << 16
+"""Small numbers that are set aside at most, or one block more."""
 _largest: Final = np.maximum.reduce
 
 
-def look(raw: Bits, dtype: DType, full: Scratch | None, tally: Tally) -> None:
-    """Count a piece of a tensor. raw: its bytes, as uint8, one element at least; tally: of the pieces before it, added to.
+def look(blocks: Iterable[Bits], dtype: DType, full: Scratch | None, tally: Tally) -> None:
+    """Count a piece of a tensor. blocks: its bytes, as uint8, one element at least in each; each is done with before the next.
 
-    full: room for the passes that tell what casts do; None for a quick look.
+    full: room for the passes that tell what casts do; None for a quick look. tally: of the pieces before it, added to.
     """
     if dtype is F64:
-        _double(raw.view(np.float64), full, tally)
+        for raw in blocks:
+            _double(raw.view(np.float64), full, tally)
         return
     pattern = PATTERNS[dtype]
-    bits = raw.view(pattern.unsigned)
-    top = int(_largest(raw.view(pattern.signed)))
+    closely = full if dtype in NARROWER else None
+    looked, small = 0, None
+    for raw in blocks:
+        bits = raw.view(pattern.unsigned)
+        if dtype is BF16 and tally.f16 and small is None and not closely:
+            looked, small = sample_of_bf16(bits)
+        size = closely.sizes(bits) if closely else None
+        top = _top(bits, pattern, tally) if size is None else int(_largest(size))
+        if top >= pattern.beyond:
+            bits = _finite(bits, pattern, tally)
+            size = bits & (pattern.sign - 1)
+            top = int(_largest(size)) if len(bits) else -1
+        if top < 0:
+            continue
+        _tell(bits, top, pattern, tally)
+        if closely:
+            looked += len(bits)
+            casts(bits, size, dtype, top, tally, closely)
+            if closely.held > _MANY:
+                looked = _settle(looked, dtype, tally, closely)
+    if closely:
+        _settle(looked, dtype, tally, closely)
+    elif small is not None:
+        past_of_bf16(looked, small, tally)
+
+
+def _settle(looked: int, dtype: DType, tally: Tally, scratch: Scratch) -> int:
+    """Count what casts do to the small numbers set aside, of so many looked at; none are left."""
+    small = settle(dtype, tally, scratch)
+    if dtype is BF16 and tally.f16:
+        past_of_bf16(looked, small, tally)
+    return 0
+
+
+def _top(bits: Bits, pattern: Pattern, tally: Tally) -> int:
+    """The largest magnitude of a block; -1 where there are only NaNs, of the formats that have just one."""
+    top = int(_largest(bits.view(pattern.signed)))
     low = int(_largest(bits))
     if low >= pattern.sign:
         top = max(top, low - pattern.sign)
-    if dtype in (F8_E4M3FNUZ, F8_E5M2FNUZ):
-        top = _one_nan(bits, pattern, top, tally)
-    if top >= pattern.beyond:
-        bits = _finite(bits, pattern, tally)
-        top = int(_largest(bits & (pattern.sign - 1))) if len(bits) else -1
-    if top < 0:
-        return
+    return _one_nan(bits, pattern, top, tally) if pattern.dtype in (F8_E4M3FNUZ, F8_E5M2FNUZ) else top
+
+
+def _tell(bits: Bits, top: int, pattern: Pattern, tally: Tally) -> None:
+    """Count what is too large for a half dtype. bits: of finite numbers; top: the largest magnitude."""
     tally.absmax = max(tally.absmax, pattern.value(top))
     if top >= pattern.over:
         tally.overflow += int(np.count_nonzero((bits & (pattern.sign - 1)) >= pattern.over))
@@ -50,12 +87,8 @@ def look(raw: Bits, dtype: DType, full: Scratch | None, tally: Tally) -> None:
     if top == pattern.top:
         tally.saturated += int(np.count_nonzero(bits == top))
         tally.saturated_low += int(np.count_nonzero(bits == top + pattern.sign))
-    if dtype is F32 and (tally.f16 or tally.bf16):
+    if pattern.dtype is F32 and (tally.f16 or tally.bf16):
         past_of_f32(bits, top, tally)
-    elif dtype is BF16 and tally.f16:
-        past_of_bf16(bits, top, full is not None, tally)
-    if full and dtype in (F32, F16, BF16):
-        casts(bits, dtype, top, tally, full)
 
 
 def _finite(bits: Bits, pattern: Pattern, tally: Tally) -> Bits:

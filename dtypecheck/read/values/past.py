@@ -11,11 +11,11 @@ from .patterns import PATTERNS, Bits, magnitude
 from .tally import Tally
 
 _SAMPLE: Final = 4096
-_SHARE: Final = 64
-"""A quick look takes the first numbers of each piece, one of so many."""
+_SHARE: Final = 4
+"""A quick look at bf16 takes one part in so many of the first block of each piece."""
 _SMALL32: Final = magnitude(2.0**-14)
 _SMALL16: Final = magnitude(2.0**-17) >> 16
-_FP16_TOP: Final = magnitude(65536.0) >> 16
+_FP16_TOP: Final = 65536.0
 """What bf16 makes of 65504."""
 
 
@@ -33,17 +33,22 @@ def past_of_f32(bits: Bits, top: int, tally: Tally) -> None:
     tally.f16 = tally.f16 and not low & 0x1FFF and top < PATTERNS[F32].over and _in_steps((sample & 0x7FFFFFFF), _SMALL32, 0)
 
 
-def past_of_bf16(bits: Bits, top: int, full: bool, tally: Tally) -> None:
+def sample_of_bf16(bits: Bits) -> tuple[int, Bits]:
+    """Of the first block of a piece: how many numbers are taken, and the small ones of them, as magnitudes that are not zero."""
+    size = bits[: max(1, len(bits) // _SHARE)] & 0x7FFF
+    return len(size), size[(size - np.uint16(1)) < _SMALL16 - 1]
+
+
+def past_of_bf16(looked: int, small: Bits, tally: Tally) -> None:
     """Count a piece of a bf16 tensor: one that was fp16 has small numbers in multiples of 2^-24 alone.
 
-    Each of bf16's own numbers below 2^-17 is such a multiple with a chance of one half at most.
+    Each of bf16's own numbers below 2^-17 is such a multiple with a chance of one half at most. looked: how many numbers were
+    looked at; small: magnitudes of those that are smaller than that, and of others, none of them zero.
     """
-    sample = bits if full else bits[: max(1, len(bits) // _SHARE)]
-    size = sample & 0x7FFF
-    few = size[(size - np.uint16(1)) < _SMALL16 - 1]
-    tally.looked += len(sample)
+    few = small[small < _SMALL16]
+    tally.looked += looked
     tally.telling += len(few)
-    tally.f16 = top <= _FP16_TOP and _in_steps(few, _SMALL16, 16)
+    tally.f16 = tally.absmax <= _FP16_TOP and _in_steps(few, _SMALL16, 16)
 
 
 def _in_steps(size: Bits, below: int, shift: int) -> bool:

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from ..located import Place
 
-TASK: Final = 1 << 23
-"""Bytes that one thread reads at a stretch."""
+TASK: Final = 1 << 24
+"""Bytes that one thread or process looks at at a stretch."""
 GAPS: Final = 1 << 18
 """Bytes of a piece with gaps in it, at most."""
 

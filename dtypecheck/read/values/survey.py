@@ -12,8 +12,10 @@ from ...subjects import Component, Pipeline, Problem, WeightFile, WeightSet
 from ...subjects.values import Counted, Depth, Numbers, Survey, Values
 from ..header import TRUNCATED, UNREADABLE
 from ..located import Place, Unlocated, locate
+from .holes import is_skeleton
 from .look import LOOKED_AT
 from .pieces import overlaps
+from .reasons import SKELETON, TOO_LARGE
 from .source import Shrunk, open_source
 from .stream import count
 
@@ -32,12 +34,16 @@ class _File:
 
 
 class Surveyor:
-    """Looks at the numbers of one place. A file that several components or names share is read once."""
+    """Looks at the numbers of one place. A file that several components or names share is read once.
 
-    def __init__(self, files: Files, depth: Depth, told: Callable[[str], None] | None = None) -> None:
+    up_to: bytes of the largest file that is read, of those alone that will be loaded, and of no skeleton; None for all there is.
+    """
+
+    def __init__(self, files: Files, depth: Depth, told: Callable[[str], None] | None = None, up_to: int | None = None) -> None:
         self.files = files
         self.depth = depth
         self.told = told
+        self.up_to = up_to
         self._entries: dict[str, Entry] | None = None
         self._known: dict[str, _File] = {}
 
@@ -50,9 +56,8 @@ class Surveyor:
     def _values(self, component: Component, problems: dict[Where, Problem]) -> Values:
         chosen = component.loads().chosen
         place = chosen.where if chosen else None
-        return Values(
-            component, self.depth, tuple(self._counted(weights, weights.where == place, problems) for weights in component.sets)
-        )
+        sets = component.sets if self.up_to is None or chosen is None else (chosen,)
+        return Values(component, self.depth, tuple(self._counted(weights, weights.where == place, problems) for weights in sets))
 
     def _counted(self, weights: WeightSet, chosen: bool, problems: dict[Where, Problem]) -> Counted:
         numbers: list[Numbers] = []
@@ -75,11 +80,21 @@ class Surveyor:
             return _File(unread=(("", "it could not be read"),))
         shared = entry.identity.startswith("sha256:")
         known = self._known.get(entry.identity if shared else entry.name)
+        if known is None and (why := self._left_out(entry)):
+            return _File(unread=(("", why),))
         if known is None:
             if self.told:
                 self.told(entry.name)
             known = self._known[entry.identity if shared else entry.name] = _look(self.files, entry, self.depth)
         return known if not shared else _named(known, file.path)
+
+    def _left_out(self, entry: Entry) -> str:
+        """Why a file is not read, "" for one that is."""
+        if self.up_to is None:
+            return ""
+        if is_skeleton(self.files, entry):
+            return SKELETON
+        return f"{TOO_LARGE} {self.up_to / 1e9:g} GB" if entry.size > self.up_to else ""
 
     def _entry(self, name: str) -> Entry | None:
         if self._entries is None:

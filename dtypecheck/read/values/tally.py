@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from ...dtypes import DType
+from ...dtypes import F32, DType, parse
 from ...subjects.values import Narrowed, Numbers, Past
 from ..located import Place
 
@@ -50,6 +51,18 @@ class Tally:
         for dtype, (overflow, zero, subnormal, inexact) in other.casts.items():
             self.narrowed(dtype, overflow * times, zero * times, subnormal * times, inexact * times)
 
+    def packed(self) -> tuple[Any, ...]:
+        """The same as plain numbers and names, in the order of the fields."""
+        *counts, casts = (getattr(self, each.name) for each in fields(self))
+        return (*counts, {dtype.name: row for dtype, row in casts.items()})
+
+    @classmethod
+    def unpacked(cls, packed: tuple[Any, ...]) -> Tally:
+        """What `packed` gave."""
+        tally = cls(*packed[:-1])
+        tally.casts = {dtype: row for name, row in packed[-1].items() if (dtype := parse(name))}
+        return tally
+
     def numbers(self, path: str, place: Place) -> Numbers:
         """The counts as the record that rules read."""
         return Numbers(
@@ -67,6 +80,12 @@ class Tally:
             self.wide_overflow,
             self.saturated,
             self.saturated_low,
-            Past(self.looked, self.telling, self.f16, self.bf16),
+            self._past(place.dtype),
             tuple(Narrowed(dtype, *row) for dtype, row in self.casts.items()),
         )
+
+    def _past(self, dtype: DType) -> Past:
+        """Once nothing is left to find out, threads stop looking sooner or later: how far each came is no fact about the file."""
+        if self.f16 or (self.bf16 and dtype is F32):
+            return Past(self.looked, self.telling, self.f16, self.bf16)
+        return Past(f16=False, bf16=self.bf16)

@@ -1,0 +1,229 @@
+"""A gate from its targets to its verdict: files, scripts, numbers, recorded runs and rehearsals in one report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, get_args
+
+from .config import CHECKS, Demands
+from .demands import unmet
+from .engine import judge
+from .findings import fingerprinted
+from .gate.missing import Kind, Missing, missing_of
+from .gate.verdict import for_gate, judged
+from .knowledge import Knowledge, folders
+from .rehearsing import rehearse, rehearse_script
+from .report import Report
+from .request import NothingThere, WrongUse, make
+from .scanning import scan_paths, targets
+from .subjects.loaded import Loaded
+from .subjects.shown import Run
+
+UP_TO: Final = 2_000_000_000
+"""Bytes of the largest file whose numbers a gate reads."""
+SCRIPTS: Final = (".py", ".ipynb")
+_HEAVY: Final = ("torch", "diffusers", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a gate is asked to look at, and how.
+
+    models: folders that hub ids in scripts stand for; arguments: the scripts' own. demands: what a team wants besides that it
+    runs. required: kinds of evidence (config.CHECKS) without which nothing is proven. up_to: bytes of the largest file
+    whose numbers are read, 0 for none. rehearse: False leaves the rehearsal out. run_scripts: execute the scripts in a rehearsal.
+    unasked: why nobody knows how it is loaded. each: the dtype, variant and device for one target, in place of those for all.
+    """
+
+    dtype: str | None = None
+    variant: str | None = None
+    device: str | None = None
+    libraries: Sequence[str] = ()
+    adapters: Sequence[Path] = ()
+    rules_dirs: Sequence[Path] = ()
+    models: Mapping[str, Path] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    demands: Demands = field(default_factory=Demands)
+    required: Collection[str] = ()
+    up_to: int = UP_TO
+    rehearse: bool = True
+    run_scripts: bool = False
+    unasked: str = ""
+    each: Callable[[Path], Mapping[str, str | None]] | None = None
+
+    def at(self, path: Path) -> Asking:
+        """The same for one target, as the settings ask for that."""
+        return replace(self, **self.each(path)) if self.each else self  # type: ignore[arg-type]
+
+    @property
+    def needed(self) -> tuple[Kind, ...]:
+        """The kinds of evidence that are required, by the caller or by the team. errors: WrongUse for an unknown one."""
+        words = (*self.required, *self.demands.checks)
+        if unknown := [word for word in words if word not in CHECKS]:
+            raise WrongUse(f"{unknown[0]!r} cannot be required; {', '.join(CHECKS)} can")
+        return tuple(kind for kind in get_args(Kind) if kind in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Everything that was looked at, and what was not."""
+
+    report: Report
+    missing: tuple[Missing, ...] = ()
+    required: tuple[Kind, ...] = ()
+
+    def verdict(self, report: Report, fail_on: str = "error") -> Report:
+        """The report, as a policy lets it count, with its verdict."""
+        return judged(report, self.missing, self.required, fail_on)
+
+
+def gate(paths: Sequence[Path], asking: Asking, told: Callable[[str], None] | None = None) -> Gated:
+    """Look at all that speaks for or against deploying models with their scripts.
+
+    paths: model folders and files, scripts, and the run.json of a watch. Paths in the report begin with the target that they
+    are in, as it was given.
+
+    errors: request.WrongUse for what means nothing.
+    """
+    needed, why_not = asking.needed, _why_no_values(asking)
+    known = Knowledge(folders(asking.rules_dirs))
+    report = Report(request=make(asking.dtype, asking.variant, asking.device, asking.libraries, known, Path.cwd()))
+    scripts = [path for path in targets(paths) if _is_script(path)]
+    for path in scripts:
+        report += for_gate(_scanned(path, asking.at(path), told))
+    for path in targets(paths):
+        if path not in scripts:
+            report += _model(path, asking.at(path), report.loaded, known, why_not, told).below(shown(path))
+    for path in scripts if asking.run_scripts or asking.demands.scripts else ():
+        report = _ran(report, path, asking, why_not)
+    missing = missing_of(report, tuple(path.as_posix() for path in scripts), why_not)
+    return Gated(replace(report, label=""), missing, needed)
+
+
+def _model(
+    path: Path,
+    asking: Asking,
+    loaded: Sequence[Loaded],
+    known: Knowledge,
+    why_not: dict[Kind, str],
+    told: Callable[[str], None] | None,
+) -> Report:
+    """Everything about one model, as the caller asks for it, else as the scripts do, else as it is loaded by default."""
+    first, *others = _asked(path, asking, loaded)
+    part = for_gate(_scanned(path, first, told, asking.adapters, values="values" not in why_not))
+    part = replace(part, findings=(*part.findings, *fingerprinted(judge(None, unmet(part, asking.demands), known))))
+    if part.seen["watched"] or all(pipeline.kind == "adapter" for pipeline in part.pipelines):
+        return part
+    part = _rehearsed(part, path, first, why_not, told)
+    for other in others:
+        more = for_gate(_scanned(path, other, told, asking.adapters))
+        more = _rehearsed(more, path, other, why_not, told) if other.rehearse else more
+        part = _with_runs(part, more)
+    return part
+
+
+def _asked(path: Path, asking: Asking, loaded: Sequence[Loaded]) -> list[Asking]:
+    """What a model has to be judged under: one or several ways to load it."""
+    own = [load for load in loaded if _stands_for(load.repo, path, asking.models)]
+    if asking.dtype or asking.variant or not own:
+        return [asking]
+    ways = [replace(asking, dtype=load.asked, variant=load.variant) for load in own if load.dtypes is not None]
+    unknown = next((load.where for load in own if load.dtypes is None), None)
+    return ways or [
+        replace(asking, rehearse=False, unasked=f"{unknown} loads it in a dtype that its text does not tell (--dtype does)")
+    ]
+
+
+def _stands_for(repo: str, path: Path, models: Mapping[str, Path]) -> bool:
+    """Whether a script's name of a model means this folder or file."""
+    try:
+        return (models[repo] if repo in models else Path(repo)).resolve() == path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _is_script(path: Path) -> bool:
+    return path.suffix in SCRIPTS and path.is_file()
+
+
+def shown(path: Path) -> str:
+    """What stands before the paths of a target: the target itself, from the working directory where it lies in that."""
+    place = path if path.is_dir() else path.parent
+    try:
+        below = place.absolute().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return place.absolute().name
+    return "" if below == "." else below
+
+
+def _why_no_values(asking: Asking) -> dict[Kind, str]:
+    if not asking.up_to:
+        return {"values": "--values-up-to 0 leaves it out"}
+    return {} if find_spec("numpy") else {"values": "numpy is not installed (pip install numpy)"}
+
+
+def _scanned(
+    path: Path, asking: Asking, told: Callable[[str], None] | None, adapters: Iterable[Path] = (), values: bool = False
+) -> Report:
+    part = scan_paths(
+        [path],
+        dtype=asking.dtype,
+        variant=asking.variant,
+        device=asking.device,
+        adapters=adapters,
+        libraries=asking.libraries,
+        rules_dirs=asking.rules_dirs,
+        told=told,
+        values="quick" if values else "",
+        models=asking.models,
+        arguments=asking.arguments,
+        up_to=asking.up_to if values else None,
+    )
+    return replace(part, label="")
+
+
+def _rehearsed(part: Report, path: Path, asking: Asking, why_not: dict[Kind, str], told: Callable[[str], None] | None) -> Report:
+    """The report with a rehearsal of its pipeline, or with the reason why there is none."""
+    if not asking.rehearse:
+        why_not["rehearsal"] = asking.unasked or "--no-rehearse leaves it out"
+    elif lacks := [name for name in _HEAVY if not find_spec(name)]:
+        why_not["rehearsal"] = f"{lacks[0]} is not installed (pip install 'dtypecheck[torch]')"
+    else:
+        try:
+            ran = rehearse(
+                path,
+                dtype=asking.dtype,
+                variant=asking.variant,
+                device=asking.device or "cuda",
+                rules_dirs=asking.rules_dirs,
+                told=told,
+            )
+        except (WrongUse, NothingThere) as fault:
+            why_not["rehearsal"] = str(fault)
+        else:
+            return _with_runs(part, ran)
+    return part
+
+
+def _ran(report: Report, path: Path, asking: Asking, why_not: dict[Kind, str]) -> Report:
+    """The report with a rehearsal of a script, which executes it."""
+    try:
+        ran = rehearse_script(
+            path, asking.arguments, device=asking.device or "cuda", models=asking.models, rules_dirs=asking.rules_dirs
+        )
+    except WrongUse as fault:
+        why_not["rehearsal"] = str(fault)
+        return report
+    return replace(_with_runs(report, ran), seen=report.seen + ran.seen)
+
+
+def _with_runs(part: Report, ran: Report) -> Report:
+    """A report on files with what a rehearsal of them said besides; its runs are of the pipelines that were scanned."""
+    at = {pipeline.path: pipeline for pipeline in part.pipelines}
+    told = {finding.fingerprint for finding in part.findings}
+    runs: list[Run] = [replace(run, pipeline=run.pipeline and at.get(run.pipeline.path, run.pipeline)) for run in ran.runs]
+    new = tuple(finding for finding in for_gate(ran).findings if finding.fingerprint not in told)
+    return replace(part, findings=(*part.findings, *new), runs=(*part.runs, *runs))

@@ -1,0 +1,93 @@
+"""What a script asks for when it loads a pipeline: the request that the model's files have to be judged under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..dtypes import DType
+from ..findings import Where
+from .cases import Map, Value
+from .scripts import Script, Thing
+
+_ON_CUDA: Final = "torch.cuda.is_available()"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline as a script runs it. repo: what it was loaded from, as the script spells it.
+
+    dtypes: component to dtype, "" for all the rest; empty where it is loaded without a dtype, None where that is not known.
+    variant: of its files.
+    """
+
+    repo: str
+    where: Where
+    dtypes: Mapping[str, DType] | None = None
+    variant: str | None = None
+
+    @property
+    def asked(self) -> str | None:
+        """The dtypes as --dtype spells them, None for none."""
+        named = sorted((self.dtypes or {}).items())
+        return ",".join(f"{name}={dtype.torch}" if name else dtype.torch for name, dtype in named) or None
+
+
+def loaded_by(script: Script, device: str | None) -> tuple[Loaded, ...]:
+    """The pipelines of a script that come from a place which is known, each way to load one once."""
+    found: dict[tuple[object, ...], Loaded] = {}
+    for thing, _ in script.pipelines:
+        repo, call = thing.repo.text, script.call(thing.loader)
+        if repo is None or call is None:
+            continue
+        named = call.argument("variant")
+        variant = named.value.single if named else None
+        known = variant is None or isinstance(variant, str)
+        made = Loaded(repo, call.where, _dtypes(thing, device) if known else None, variant if isinstance(variant, str) else None)
+        found.setdefault((repo, made.asked, made.dtypes is None, made.variant), made)
+    return tuple(found.values())
+
+
+def _dtypes(thing: Thing, device: str | None) -> Mapping[str, DType] | None:
+    """What is asked for by part; None where any of it is not known."""
+    asked = list(dict.fromkeys(map(_hashable, _there(thing.dtype, device))))
+    if len(asked) != 1:
+        return None
+    found = _named(asked[0])
+    for name, value in thing.fields.items():
+        part = value.single
+        if isinstance(part, Thing) and part.kind == "model":
+            own = part.dtype.dtype
+            if found is None or own is None or "" not in found:
+                return None
+            if own is not found[""] or name in found:
+                found[name] = own
+    return found
+
+
+def _there(value: Value, device: str | None) -> Iterator[Any]:
+    """What a value may be on that device: without one, or on a GPU, CUDA is there."""
+    cuda = device not in ("cpu", "mps", "xpu")
+    for case, content in value.ways:
+        if not any(subject == _ON_CUDA and not compared and holds != cuda for subject, compared, holds in case):
+            yield content
+
+
+def _hashable(content: Any) -> Any:
+    return tuple(content.items.items()) if isinstance(content, Map) and content.whole else content
+
+
+def _named(content: Any) -> dict[str, DType] | None:
+    if content is None:
+        return {}
+    if isinstance(content, DType):
+        return {"": content}
+    if not isinstance(content, tuple):
+        return None
+    found: dict[str, DType] = {}
+    for name, value in content:
+        if value.dtype is None:
+            return None
+        found["" if name == "default" else name] = value.dtype
+    return found

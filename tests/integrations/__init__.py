@@ -1,0 +1,1 @@
+"""What other programs run of us: pytest, pre-commit, shells, GitHub, GitLab; and the places we run in."""
