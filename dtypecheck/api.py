@@ -26,18 +26,29 @@ def scan(
     adapters: Iterable[str | Path] = (),
     libraries: Iterable[str] = (),
     values: str = "",
+    online: bool | None = None,
+    skeleton: str | Path | None = None,
 ) -> Report:
-    """Scan a model directory, a folder of models, or a weight file.
+    """Scan a model directory, a folder of models, a weight file, or a model elsewhere: "owner/name@revision", "s3://bucket/model".
 
     dtype: what is asked for, "float16" or "float16,vae=float32"; any alias of a dtype. device: a name of rules/devices.toml.
     libraries: versions to plan for, as "transformers==4.57"; by default those installed. values: "quick" or "full" to look at the
-    numbers of the weights too, which needs numpy.
+    numbers of the weights too, which needs numpy. online: False asks no network; True asks it also for models that scripts name.
+    skeleton: a new folder to keep the settings and headers in.
 
     errors: request.WrongUse for a path, dtype, device or component that does not exist. Bad files are findings, not errors.
     """
-    paths = [Path(adapter) for adapter in adapters]
-    given = [Path(path)]
-    return scan_paths(given, dtype=dtype, variant=variant, device=device, adapters=paths, libraries=libraries, values=values)
+    return scan_paths(
+        [path],
+        dtype=dtype,
+        variant=variant,
+        device=device,
+        adapters=list(adapters),
+        libraries=libraries,
+        values=values,
+        online=online,
+        skeleton=None if skeleton is None else Path(skeleton),
+    )
 
 
 def fix(

@@ -13,7 +13,7 @@ from .checks.ranks import are_ranks, together
 from .checks.reading.broken_json import BrokenJson
 from .checks.what_if import runs
 from .dtypes import F32, USUAL, DType
-from .files import Files
+from .files import Files, source_of
 from .findings import Finding, fingerprinted
 from .knowledge import Knowledge
 from .loading import plan, with_dtypes
@@ -180,7 +180,7 @@ def scan(
         if pipeline is not None:
             if told:
                 told(pipeline.path)
-            used = replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline
+            used = replace(pipeline, adapters=given if pipeline.kind != "adapter" else (), source=source_of(files))
             pipeline = plan(used, asked_of(pipeline, request), known)
             pipelines.append(pipeline.light())
             seen += _seen(pipeline)

@@ -30,6 +30,31 @@ class Entry(NamedTuple):
     identity: str
 
 
+class Source(NamedTuple):
+    """Where a target that is no plain folder came from, and which state of it.
+
+    target: as it was asked for, without a revision. kind: hub, cache (of the hub, on this disk), url, store or archive.
+    revision: the commit, "" where there is none. skeleton: it was read from what --save-skeleton kept of it.
+    """
+
+    target: str
+    kind: str
+    revision: str = ""
+    skeleton: bool = False
+
+
+def source_of(files: Files) -> Source | None:
+    """Where files came from, None for a plain folder or file of this disk."""
+    found = getattr(files, "source", None)
+    return found if isinstance(found, Source) else None
+
+
+def first_read(files: Files, usual: int) -> int:
+    """How many bytes to ask for first of a file whose header may be long: fewer than usual where they come over a network."""
+    found = getattr(files, "first_read", None)
+    return found if isinstance(found, int) else usual
+
+
 class Files(Protocol):
     """A place that holds files. Names are posix and relative; reading outside of it is impossible."""
 
@@ -60,6 +85,7 @@ class Directory:
 
     root: Path
     label: str = ""
+    source: Source | None = field(default=None, kw_only=True)
 
     def entries(self) -> Iterator[Entry]:
         """Every file below the root, sorted by name; folders that cannot be listed are told by an Entry of size -1."""

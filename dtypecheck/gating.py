@@ -16,9 +16,10 @@ from .gate.missing import Kind, Missing, missing_of
 from .gate.verdict import for_gate, judged
 from .knowledge import Knowledge, folders
 from .rehearsing import rehearse, rehearse_script
+from .remote.targets import Remote
 from .report import Report
 from .request import NothingThere, WrongUse, make
-from .scanning import scan_paths, targets
+from .scanning import Target, scan_paths, targets
 from .subjects.loaded import Loaded
 from .subjects.shown import Run
 
@@ -32,19 +33,21 @@ _HEAVY: Final = ("torch", "diffusers", "transformers")
 class Asking:
     """What a gate is asked to look at, and how.
 
-    models: folders that hub ids in scripts stand for; arguments: the scripts' own. demands: what a team wants besides that it
+    models: what hub ids in scripts stand for; arguments: the scripts' own. demands: what a team wants besides that it
     runs. required: kinds of evidence (config.CHECKS) without which nothing is proven. up_to: bytes of the largest file
     whose numbers are read, 0 for none. rehearse: False leaves the rehearsal out. run_scripts: execute the scripts in a rehearsal.
-    unasked: why nobody knows how it is loaded. each: the dtype, variant and device for one target, in place of those for all.
+    unasked: why nobody knows how it is loaded. online: False asks no network, True also for models that scripts name.
+    names: what people call folders that stand for something else. each: the dtype, variant and device for one target, in place
+    of those for all.
     """
 
     dtype: str | None = None
     variant: str | None = None
     device: str | None = None
     libraries: Sequence[str] = ()
-    adapters: Sequence[Path] = ()
+    adapters: Sequence[str | Target] = ()
     rules_dirs: Sequence[Path] = ()
-    models: Mapping[str, Path] = field(default_factory=dict)
+    models: Mapping[str, Target] = field(default_factory=dict)
     arguments: Sequence[str] = ()
     demands: Demands = field(default_factory=Demands)
     required: Collection[str] = ()
@@ -53,10 +56,12 @@ class Asking:
     run_scripts: bool = False
     unasked: str = ""
     each: Callable[[Path], Mapping[str, str | None]] | None = None
+    online: bool | None = None
+    names: Mapping[Path, str] = field(default_factory=dict)
 
     def at(self, path: Path) -> Asking:
         """The same for one target, as the settings ask for that."""
-        return replace(self, **self.each(path)) if self.each else self  # type: ignore[arg-type]
+        return replace(self, **self.each(Path(self.names.get(path, path)))) if self.each else self  # type: ignore[arg-type]
 
     @property
     def needed(self) -> tuple[Kind, ...]:
@@ -80,7 +85,7 @@ class Gated:
         return judged(report, self.missing, self.required, fail_on)
 
 
-def gate(paths: Sequence[Path], asking: Asking, told: Callable[[str], None] | None = None) -> Gated:
+def gate(paths: Sequence[str | Target], asking: Asking, told: Callable[[str], None] | None = None) -> Gated:
     """Look at all that speaks for or against deploying models with their scripts.
 
     paths: model folders and files, scripts, and the run.json of a watch. Paths in the report begin with the target that they
@@ -88,15 +93,32 @@ def gate(paths: Sequence[Path], asking: Asking, told: Callable[[str], None] | No
 
     errors: request.WrongUse for what means nothing.
     """
-    needed, why_not = asking.needed, _why_no_values(asking)
     known = Knowledge(folders(asking.rules_dirs))
+    given, adapters = targets(paths), targets(asking.adapters)
+    if not any(isinstance(target, Remote) for target in (*given, *adapters, *asking.models.values())):
+        return _gated([target for target in given if isinstance(target, Path)], asking, known, told)
+    from .remote.lent import lent
+
+    with lent(known, asking.online is not False) as lending:
+        local = [lending.path(target) for target in given]
+        models: dict[str, Target] = {**lending.models(asking.models)}
+        used = [lending.path(target) for target in adapters]
+        gated = _gated(local, replace(asking, adapters=used, models=models, names=lending.names), known, told)
+        return replace(gated, missing=tuple(replace(gap, text=lending.worded(gap.text)) for gap in gated.missing))
+
+
+def _gated(paths: Sequence[Path], asking: Asking, known: Knowledge, told: Callable[[str], None] | None) -> Gated:
+    """The same where all of it lies on this disk."""
+    needed, why_not = asking.needed, _why_no_values(asking)
     report = Report(request=make(asking.dtype, asking.variant, asking.device, asking.libraries, known, Path.cwd()))
-    scripts = [path for path in targets(paths) if _is_script(path)]
+    scripts = [path for path in paths if _is_script(path)]
     for path in scripts:
         report += for_gate(_scanned(path, asking.at(path), told))
-    for path in targets(paths):
+    for path in paths:
         if path not in scripts:
-            report += _model(path, asking.at(path), report.loaded, known, why_not, told).below(shown(path))
+            part = _model(path, asking.at(path), report.loaded, known, why_not, told)
+            name = asking.names.get(path)
+            report += part.below(shown(path)) if name is None else replace(part, roots={"": name}).below(name)
     for path in scripts if asking.run_scripts or asking.demands.scripts else ():
         report = _ran(report, path, asking, why_not)
     missing = missing_of(report, tuple(path.as_posix() for path in scripts), why_not)
@@ -137,10 +159,10 @@ def _asked(path: Path, asking: Asking, loaded: Sequence[Loaded]) -> list[Asking]
     ]
 
 
-def _stands_for(repo: str, path: Path, models: Mapping[str, Path]) -> bool:
+def _stands_for(repo: str, path: Path, models: Mapping[str, Target]) -> bool:
     """Whether a script's name of a model means this folder or file."""
     try:
-        return (models[repo] if repo in models else Path(repo)).resolve() == path.resolve()
+        return Path(str(models.get(repo, repo))).resolve() == path.resolve()
     except (OSError, ValueError, RuntimeError):
         return False
 
@@ -166,7 +188,7 @@ def _why_no_values(asking: Asking) -> dict[Kind, str]:
 
 
 def _scanned(
-    path: Path, asking: Asking, told: Callable[[str], None] | None, adapters: Iterable[Path] = (), values: bool = False
+    path: Path, asking: Asking, told: Callable[[str], None] | None, adapters: Iterable[str | Target] = (), values: bool = False
 ) -> Report:
     part = scan_paths(
         [path],
@@ -181,6 +203,7 @@ def _scanned(
         models=asking.models,
         arguments=asking.arguments,
         up_to=asking.up_to if values else None,
+        online=asking.online,
     )
     return replace(part, label="")
 
@@ -212,7 +235,12 @@ def _ran(report: Report, path: Path, asking: Asking, why_not: dict[Kind, str]) -
     """The report with a rehearsal of a script, which executes it."""
     try:
         ran = rehearse_script(
-            path, asking.arguments, device=asking.device or "cuda", models=asking.models, rules_dirs=asking.rules_dirs
+            path,
+            asking.arguments,
+            device=asking.device or "cuda",
+            models=asking.models,
+            rules_dirs=asking.rules_dirs,
+            online=asking.online is not False,
         )
     except WrongUse as fault:
         why_not["rehearsal"] = str(fault)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .dtypes import F32
 from .edits import written
 from .engine import scan
-from .files import Files, from_here, place
+from .files import Directory, Files, from_here, place
 from .fixing.planfile import read_plan
 from .fixing.propose import propose
 from .fixing.propose.asked import Ask, command, wish_of
@@ -93,7 +93,8 @@ def _plan_script(path: Path, ask: Ask, wish: Wish, request: Request, known: Know
 
 def _folders(path: Path, known: Knowledge, models: Mapping[str, Path]) -> Folders:
     """What the models of a script, or of the scripts in a folder, stand for. models: those that --model named."""
-    return Folders(known, models, (Path.cwd(), path if path.is_dir() else path.parent))
+    places = {name: Directory(folder, name) for name, folder in models.items()}
+    return Folders(known, places, (Path.cwd(), path if path.is_dir() else path.parent))
 
 
 def _asked(ask: Ask) -> dict[str, str]:

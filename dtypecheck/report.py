@@ -19,12 +19,13 @@ from .subjects.values import Survey
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file that was looked at: tensors by dtype, none for files that could not be read."""
+    """One file that was looked at: tensors by dtype, none for files that could not be read; sha256 where the place tells it."""
 
     path: str
     format: str
     nbytes: int
     dtypes: Mapping[DType, int]
+    sha256: str | None = None
 
 
 class Asked(NamedTuple):
@@ -181,6 +182,7 @@ def weight_files(pipeline: Pipeline) -> tuple[File, ...]:
             file.format,
             file.nbytes,
             dict(sorted(tallies[path].items(), key=lambda item: (-item[1], item[0].name))),
+            file.sha256,
         )
         for path, file in found.items()
     )

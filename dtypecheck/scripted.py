@@ -72,12 +72,16 @@ class AsGiven:
 
 @dataclass(slots=True)
 class Folders:
-    """What the names of models in a script stand for: --model NAME=DIR, else a folder beside the script or the caller."""
+    """What the names of models in a script stand for: --model NAME=..., else a folder beside the script or the caller.
+
+    elsewhere: where else a name may be known, asked last.
+    """
 
     known: Knowledge
-    models: Mapping[str, Path] = field(default_factory=dict)
+    models: Mapping[str, Files] = field(default_factory=dict)
     beside: Sequence[Path] = ()
     within: Files | None = None
+    elsewhere: Callable[[str], Files | None] | None = None
     found: dict[str, Pipeline | None] = field(default_factory=dict)
 
     def __call__(self, name: str) -> Pipeline | None:
@@ -97,7 +101,7 @@ class Folders:
 
     def _place(self, name: str) -> Files | None:
         if name in self.models:
-            return Directory(self.models[name], name)
+            return self.models[name]
         if not name or "\0" in name or len(name) > 4096:
             return None
         for folder in self.beside:
@@ -110,7 +114,7 @@ class Folders:
         inner = name.removeprefix("./").strip("/")
         if self.within and any(entry.name.startswith(inner + "/") for entry in self.within.entries()):
             return Below(self.within, inner)
-        return None
+        return self.elsewhere(name) if self.elsewhere else None
 
 
 def scan_scripts(

@@ -16,7 +16,7 @@ FLOORS = (
     ("subjects",),
     ("rule", "plugins", "knowledge", "keys", "settings_file", "placed", "config", "fixplan", "report", "request"),
     ("read", "loading", "checks", "messages", "runs"),
-    ("looked", "engine", "ignoring", "scripted", "policy", "baseline", "demands", "fixing"),
+    ("looked", "engine", "ignoring", "scripted", "policy", "baseline", "demands", "fixing", "remote"),
     ("testing", "render", "fleet", "gate"),
     (
         "harvest",
@@ -38,7 +38,8 @@ FLOORS = (
 """The floors of contracts.md, lowest first; request, api, harvest and the two dunders have none there and are ours to place."""
 UNITS = [unit for floor in FLOORS for unit in floor]
 ONLY_IN = {
-    "huggingface_hub": ("fixing/swap",),
+    "huggingface_hub": ("fixing/swap", "remote"),
+    "fsspec": ("remote",),
     "torch": ("runs", "fixing", "harvest"),
     "diffusers": ("runs", "harvest"),
     "transformers": ("runs", "harvest"),

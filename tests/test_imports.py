@@ -18,6 +18,7 @@ HEAVY = (
     "numpy",
     "safetensors",
     "huggingface_hub",
+    "fsspec",
     "accelerate",
     "peft",
     "gguf",

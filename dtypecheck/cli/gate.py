@@ -15,7 +15,7 @@ from ..config import Settings, read_demands
 from ..gate.verdict import gate_code
 from ..report import Report
 from ..request import WrongUse
-from .options import common, model_folders, settings_of
+from .options import common, models_of, reach, remote, settings_of
 from .output import Progress, counted, has_folder, show, write_file
 
 
@@ -36,11 +36,9 @@ class _Gate(click.Command):
 @click.option(
     "--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... The rehearsal assumes cuda."
 )
-@click.option(
-    "--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it."
-)
+@click.option("--adapter", multiple=True, metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
-@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in a script stands for.")
+@click.option("--model", multiple=True, metavar="NAME=TARGET", help="The folder or model that a hub id in a script stands for.")
 @click.option(
     "--require", multiple=True, metavar="KINDS", help="Evidence that must be there: rehearsal, run, values, weights, scripts."
 )
@@ -51,6 +49,7 @@ class _Gate(click.Command):
 @click.option("--rehearse/--no-rehearse", default=True, help="Rehearse the pipeline where torch is installed (default).")
 @click.option("--run-scripts", is_flag=True, help="Execute the scripts in a rehearsal too. That is no sandbox.")
 @click.option("--sarif", type=click.Path(dir_okay=False, path_type=Path), help="Write the findings as SARIF too.")
+@remote
 @common
 @click.pass_context
 def gate(context: click.Context, /, targets: Sequence[str], **options: Any) -> None:
@@ -78,16 +77,17 @@ def gate(context: click.Context, /, targets: Sequence[str], **options: Any) -> N
         libraries=options["lib"],
         adapters=options["adapter"],
         rules_dirs=options["rules_dir"],
-        models=model_folders(options["model"]),
+        models=models_of(options["model"]),
         arguments=context.meta["script arguments"],
         demands=read_demands(options["policy"]) if options["policy"] else settings.gate,
         required=[word for text in options["require"] for word in re.split(r"[,\s]+", text) if word],
         up_to=_bytes(options["values_up_to"]),
         rehearse=options["rehearse"],
         run_scripts=options["run_scripts"],
+        online=reach(options["online"], options["offline"]),
     )
     with Progress(options["quiet"]) as told:
-        gated = gate([Path(target) for target in targets], asking, told)
+        gated = gate(targets, asking, told)
     fail_on = options["fail_on"] or settings.fail_on
     report = gated.verdict(counted(gated.report, settings, options), fail_on)
     _tell(report, settings, options)

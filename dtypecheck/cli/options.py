@@ -12,6 +12,7 @@ import click
 
 from ..config import FAIL_ON, Settings, read
 from ..placed import Ground, named
+from ..remote.targets import Remote, target_of
 from ..render import FORMATS
 from ..request import WrongUse
 from ..settings_file import search
@@ -128,11 +129,36 @@ def call_values(given: Sequence[str]) -> dict[str, object]:
 
 
 def model_folders(given: Sequence[str]) -> dict[str, Path]:
-    """`name=folder` of --model: what a hub id in a script stands for."""
+    """`name=folder` of --model, where only a folder will do."""
     found: dict[str, Path] = {}
+    for name, place in models_of(given).items():
+        if not isinstance(place, Path):
+            raise WrongUse(f"--model '{name}={place}' is not NAME=DIR with a folder that exists")
+        found[name] = place
+    return found
+
+
+def models_of(given: Sequence[str]) -> dict[str, Path | Remote]:
+    """`name=folder` of --model, or `name=owner/name`, or an address: what a hub id in a script stands for."""
+    found: dict[str, Path | Remote] = {}
     for text in given:
         name, equals, value = text.partition("=")
-        if not equals or not name or not Path(value).is_dir():
+        place = target_of(value)
+        if not equals or not name or (isinstance(place, Path) and not place.is_dir()):
             raise WrongUse(f"--model {text!r} is not NAME=DIR with a folder that exists")
-        found[name] = Path(value)
+        found[name] = place
     return found
+
+
+def reach(online: bool, offline: bool) -> bool | None:
+    """What --online and --offline say together. errors: WrongUse for both."""
+    if online and offline:
+        raise WrongUse("--online and --offline cannot both hold")
+    return True if online else False if offline else None
+
+
+def remote(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of verbs whose target may lie elsewhere."""
+    online = click.option("--online", is_flag=True, help="Ask the Hub also for models that scripts name and the cache lacks.")
+    offline = click.option("--offline", is_flag=True, help="No network: what is on this disk, the Hub's cache included.")
+    return online(offline(command))

@@ -11,7 +11,7 @@ import click
 
 from ..policy import rehearsal_code
 from ..request import WrongUse
-from .options import ScriptCommand, call_values, common, model_folders, settings_of
+from .options import ScriptCommand, call_values, common, models_of, settings_of
 from .output import Progress, finish, has_folder
 
 
@@ -22,7 +22,8 @@ from .output import Progress, finish, has_folder
 @click.option("--device", metavar="NAME", default=None, help="Where it will run: cuda (assumed), cpu, mps, t4, ... or here.")
 @click.option("--call", "given", multiple=True, metavar="NAME=VALUE", help="An argument of the call: height=1024, num_frames=9.")
 @click.option("--matrix", is_flag=True, help="Every sensible dtype plan, and which of them run there.")
-@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in the script stands for.")
+@click.option("--model", multiple=True, metavar="NAME=TARGET", help="The folder or model that a hub id in the script stands for.")
+@click.option("--offline", is_flag=True, help="No network: what is on this disk, the Hub's cache included.")
 @common
 @click.pass_context
 def rehearse(
@@ -31,8 +32,9 @@ def rehearse(
     """A dry run that finds dtype crashes without weights or GPU; it cannot see NaN or black images.
 
     The real code of the installed diffusers and transformers runs on tensors that have a shape and a dtype but no numbers,
-    held to what the device's operators accept. MODEL_DIR needs its configs, no weights. A script.py is executed as it is, with
-    models and devices stood in for and files that it writes caught: that is no sandbox, rehearse only scripts you would run.
+    held to what the device's operators accept. MODEL_DIR needs its configs, no weights; it may be owner/name[@revision] or
+    an address, of which settings and headers are fetched for the time being. A script.py is executed as it is, with models and
+    devices stood in for and files that it writes caught: that is no sandbox, rehearse only scripts you would run.
 
     Exit codes: 0 it runs, 1 it crashes (with --matrix: no plan runs), 2 wrong use, 3 undecided.
     """
@@ -44,19 +46,29 @@ def rehearse(
     has_folder(options["output"])
     settings = settings_of(options["config"])
     device = options["device"] or settings.device or "cuda"
-    dirs = options["rules_dir"]
+    dirs, online = options["rules_dir"], not options["offline"]
     if matrix and options["dtype"]:
         raise WrongUse("--matrix tries every dtype plan; leave --dtype out")
     if target.endswith(".py"):
         _of_script(options, given, matrix)
         script_words = context.meta["script arguments"]
-        report = rehearse_script(Path(target), script_words, device=device, models=model_folders(model), rules_dirs=dirs)
+        report = rehearse_script(
+            Path(target), script_words, device=device, models=models_of(model), rules_dirs=dirs, online=online
+        )
         sys.exit(finish(report, settings, options, rehearsal_code, sys.stderr))
     call = call_values(given)
     dtype, variant = options["dtype"] or settings.dtype, options["variant"] or settings.variant
     with Progress(options["quiet"]) as told:
         report = rehearse_path(
-            target, dtype=dtype, variant=variant, device=device, call=call, matrix=matrix, rules_dirs=dirs, told=told
+            target,
+            dtype=dtype,
+            variant=variant,
+            device=device,
+            call=call,
+            matrix=matrix,
+            rules_dirs=dirs,
+            told=told,
+            online=online,
         )
     sys.exit(finish(report, settings, options, rehearsal_code))
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..request import WrongUse
-from .options import ScriptCommand, common, model_folders, settings_of
+from .options import ScriptCommand, common, models_of, reach, remote, settings_of
 from .output import Progress, finish, has_folder
 
 _DEPTHS = ("quick", "full")
@@ -33,9 +33,7 @@ class _Scan(ScriptCommand):
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
 @click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
-@click.option(
-    "--adapter", multiple=True, type=click.Path(exists=True, path_type=Path), help="A LoRA, ControlNet or VAE used with it."
-)
+@click.option("--adapter", multiple=True, metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
 @click.option(
     "--values",
     type=click.Choice(_DEPTHS),
@@ -43,7 +41,14 @@ class _Scan(ScriptCommand):
     help="Read the numbers too: NaN, inf, what overflows; --values=full also what vanishes or loses digits. Needs numpy.",
 )
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
-@click.option("--model", multiple=True, metavar="NAME=DIR", help="The folder that a hub id in a script stands for.")
+@click.option("--model", multiple=True, metavar="NAME=TARGET", help="The folder or model that a hub id in a script stands for.")
+@click.option(
+    "--save-skeleton",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep settings and headers in a new folder: it scans, rehearses and gates like the model, without a network.",
+)
+@remote
 @common
 @click.pass_context
 def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str], **options: Any) -> None:
@@ -52,6 +57,9 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
     TARGET is a model directory, a folder of several, a weight file, a Hugging Face cache folder, the run.json of a watch,
     which is judged again, or a script.py or notebook: what stands behind a .py is the script's own. Nothing is executed, and no
     weight is read but with --values; torch and diffusers are not imported.
+
+    TARGET may also lie elsewhere: owner/name[@revision] (a local path first, then the Hub's cache, then the Hub), s3://, gs://,
+    az:// or https:// addresses, and .zip or .tar files. Settings and headers are fetched, never weights.
 
     Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
     """
@@ -68,6 +76,7 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
     with Progress(options["quiet"]) as told:
         more = {"adapters": options["adapter"], "libraries": options["lib"], "rules_dirs": options["rules_dir"]}
         more["values"] = options["values"] or ""
-        more |= {"models": model_folders(model), "arguments": context.meta["script arguments"]}
-        report = scan_paths([Path(target) for target in targets], told=told, each=settings.asks, **more, **wanted)
+        more |= {"models": models_of(model), "arguments": context.meta["script arguments"]}
+        more |= {"online": reach(options["online"], options["offline"]), "skeleton": options["save_skeleton"]}
+        report = scan_paths(targets, told=told, each=settings.asks, **more, **wanted)
     sys.exit(finish(report, settings, options))

@@ -21,8 +21,9 @@ from .shards import weight_sets
 from .single import components as split
 from .single import recognise, rest
 
-_CHECKED_JSON: Final = re.compile(r"(.*config|model_index|special_tokens_map|.*\.index(\..+)?)\.json")
-_NO_MODEL: Final = re.compile(
+CHECKED_JSON: Final = re.compile(r"(.*config|model_index|special_tokens_map|.*\.index(\..+)?)\.json")
+"""Settings that are read, or at least looked at for being JSON."""
+NO_MODEL: Final = re.compile(
     r"(training_args|optimizer|scheduler|scaler|rng_state.*|random_states.*|trainer_state)\.(bin|pt|pth)"
 )
 _KEPT_BLOBS: Final = 64
@@ -221,7 +222,7 @@ class Reader:
     def _check_json(self, folder: _Folder | None, read: Set[str] = frozenset()) -> None:
         """Tell the broken ones among the settings that loaders read; `read` and config.json were read before."""
         for name, entry in (folder.entries if folder else {}).items():
-            if _CHECKED_JSON.fullmatch(name) and name not in ("config.json", "model_index.json") and name not in read:
+            if CHECKED_JSON.fullmatch(name) and name not in ("config.json", "model_index.json") and name not in read:
                 self.config(entry)
 
     def _foreign(self, folder: _Folder) -> bool:
@@ -263,7 +264,7 @@ class Reader:
             yield self._reading(Pipeline(chosen.where.path, None, "adapter", (component,)))
 
     def _loose(self, folder: _Folder, used: set[str]) -> tuple[WeightFile, ...]:
-        names = [n for n in folder.entries if n not in used and suffix_of(n) in READERS and not _NO_MODEL.fullmatch(n)]
+        names = [n for n in folder.entries if n not in used and suffix_of(n) in READERS and not NO_MODEL.fullmatch(n)]
         return tuple(self.weights(folder.entries[name]) for name in names if not name.startswith("openvino_"))
 
     def _single(self, file: WeightFile) -> Pipeline:

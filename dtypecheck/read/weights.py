@@ -14,7 +14,7 @@ from operator import add
 from typing import Final, NamedTuple
 
 from ..dtypes import DType
-from ..files import Entry, Files
+from ..files import Entry, Files, first_read
 from ..findings import Where
 from ..subjects import Problem, Tensors
 from .columns import DTYPES, Columns, check, nbytes
@@ -64,7 +64,7 @@ class _Text(NamedTuple):
 
 def _text(files: Files, entry: Entry) -> _Text | Header:
     try:
-        first = files.read(entry.name, 0, min(entry.size, _FIRST))
+        first = files.read(entry.name, 0, min(entry.size, first_read(files, _FIRST)))
         if strange := look_alike(first, entry):
             return Header(FORMAT, problems=(strange,))
         if len(first) < 8:

@@ -98,6 +98,7 @@ def _pipeline(pipeline: Pipeline, report: Report) -> dict[str, Any]:
         "sound_requests": [dtype.torch for dtype in asked if dtype in report.sound.get(pipeline.path, ())],
         "rehearsal": rehearsal(run) if (run := report.run_of(pipeline)) and run.how == "rehearsed" else None,
         "matrix": matrix(report.matrix[pipeline.path]) if pipeline.path in report.matrix else None,
+        "source": pipeline.source._asdict() if pipeline.source else None,
     }
 
 
@@ -127,4 +128,4 @@ def _counts(counts: Mapping[DType, int]) -> dict[str, int]:
 
 def _file(file: File) -> dict[str, Any]:
     dtypes = {dtype.name: count for dtype, count in file.dtypes.items()}
-    return {"path": file.path, "format": file.format, "bytes": file.nbytes, "dtypes": dtypes}
+    return {"path": file.path, "format": file.format, "bytes": file.nbytes, "dtypes": dtypes, "sha256": file.sha256}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from weakref import ReferenceType, ref
 
+from ..files import Source
 from ..findings import Where
 from .planned import By, Claim, Load, Quantised, Request
 from .stored import NOTHING, Stock, Tensor, Tensors, WeightFile, WeightSet, add_stocks
@@ -114,7 +115,8 @@ class Pipeline:
     """What is loaded together: a pipeline directory, a component or transformers folder, a single file, an adapter.
 
     kind: "pipeline", "component", "model" (transformers), "single-file" or "adapter". path: "." for the target itself.
-    root: what stands in front of the paths of its files, the target's name where there are several.
+    root: what stands in front of the paths of its files, the target's name where there are several. source: where it came from
+    and in which state, None for a plain folder or file.
     """
 
     path: str
@@ -126,6 +128,7 @@ class Pipeline:
     config: Config | None = None
     loose: tuple[WeightFile, ...] = ()
     root: str = ""
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         for component in (*self.components, *self.adapters):

@@ -90,6 +90,8 @@ class Surveyor:
 
     def _left_out(self, entry: Entry) -> str:
         """Why a file is not read, "" for one that is."""
+        if entry.name in getattr(self.files, "hollow", ()):
+            return SKELETON
         if self.up_to is None:
             return ""
         if is_skeleton(self.files, entry):
