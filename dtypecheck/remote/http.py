@@ -88,8 +88,8 @@ class Http:
                 if last:
                     why = str(fault) or type(fault).__name__
                     raise Unreachable(
-                        f"{what}: {urlsplit(url).netloc} does not answer or cuts the connection ({why}), {TRIES} times; "
-                        "is there a network, a proxy (HTTPS_PROXY), or another address (HF_ENDPOINT)?",
+                        f"{what}: {urlsplit(url).netloc} does not answer, or cuts the connection ({why}), {TRIES} times: "
+                        "check the network, HTTPS_PROXY and HF_ENDPOINT",
                         "cut",
                     ) from None
                 self.sleep(WAITS[number])

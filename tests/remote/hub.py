@@ -163,9 +163,10 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
             if (wanted := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("range", ""))) and hub.ranges:
                 start, stop, status = int(wanted[1]), min(int(wanted[2]) + 1, size), 206
                 headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+            headers |= fault.headers if fault else {}
             with path.open("rb") as content:
                 content.seek(start)
-                self.answer(status, content.read(min(stop - start, 1 << 22)), headers, stop - start, fault.cut if fault else None)
+                self.answer(status, content.read(min(stop - start, 1 << 24)), headers, stop - start, fault.cut if fault else None)
 
         def answer(
             self, status: int, body: bytes, headers: Mapping[str, str], length: int | None = None, cut: int | None = None
