@@ -14,6 +14,7 @@ import pytest
 from dtypecheck.api import scan
 from dtypecheck.dtypes import F16, F32, F64
 from dtypecheck.engine import report_runs
+from dtypecheck.files import Source
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.render.json import document, render
 from dtypecheck.render.json_watch import settings
@@ -71,6 +72,19 @@ def test_the_schema_refuses_a_verdict_and_a_muter_that_do_not_exist() -> None:
     made_of = document(made.mixed())
     made_of["findings"][0]["muted_by"] = "somebody"
     assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(made_of)
+
+
+def test_where_a_pipeline_came_from_is_told_and_nothing_for_a_plain_folder(cases: Path) -> None:
+    report = scan(cases / "bert-f32", libraries=PINNED)
+    assert valid(report)["pipelines"][0]["source"] is None
+    source = Source("our/bert", "hub", "0" * 40)
+    made = valid(replace(report, pipelines=tuple(replace(pipeline, source=source) for pipeline in report.pipelines)))
+    assert made["pipelines"][0]["source"] == {"target": "our/bert", "kind": "hub", "revision": "0" * 40, "skeleton": False}
+    assert {file["sha256"] for file in made["files"]} == {None}
+    for place, key in (("pipelines", "source"), ("files", "sha256")):
+        less = document(report)
+        del less[place][0][key]
+        assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(less)
 
 
 def test_the_schema_refuses_a_report_without_a_key() -> None:

@@ -36,7 +36,7 @@ class _Gate(click.Command):
 @click.option(
     "--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... The rehearsal assumes cuda."
 )
-@click.option("--adapter", multiple=True, metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
+@click.option("--adapter", multiple=True, type=click.Path(), metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
 @click.option("--lib", multiple=True, metavar="NAME==VERSION", help="Library versions to plan for: transformers==4.57.")
 @click.option("--model", multiple=True, metavar="NAME=TARGET", help="The folder or model that a hub id in a script stands for.")
 @click.option(

@@ -33,7 +33,7 @@ class _Scan(ScriptCommand):
 @click.option("--dtype", metavar="DTYPES", help="What is asked for: float16, or float16,vae=float32. Any alias of a dtype.")
 @click.option("--variant", metavar="NAME", help="As in from_pretrained(variant=...): fp16, bf16, ...")
 @click.option("--device", metavar="NAME", help="Where it will run: t4, a100, sm75, cuda, mps, cpu, ... or here. None is assumed.")
-@click.option("--adapter", multiple=True, metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
+@click.option("--adapter", multiple=True, type=click.Path(), metavar="TARGET", help="A LoRA, ControlNet or VAE used with it.")
 @click.option(
     "--values",
     type=click.Choice(_DEPTHS),

@@ -44,8 +44,11 @@ def by_several(read: Callable[[Entry], object], wanted: Sequence[Entry]) -> list
             return fault
         return None
 
-    with ThreadPoolExecutor(HANDS, "dtypecheck-fetch") as pool:
+    pool = ThreadPoolExecutor(HANDS, "dtypecheck-fetch")
+    try:
         return list(pool.map(one, wanted))
+    finally:
+        pool.shutdown(cancel_futures=True)  # a stop by hand does not wait for what has not begun
 
 
 def _is_read(entry: Entry) -> bool:

@@ -1,8 +1,8 @@
 """Bytes of a file over HTTP by ranges, through the Hub library's session: tried again where that helps, with an end to waiting.
 
 The library's own file system asks the Hub again for every range, and reads the whole answer of a server that knows no ranges;
-its retries wait for as long as a server says. That is why the requests themselves are made here; proxies, certificates, the
-token and the agent's name are the library's.
+its retries wait for as long as a server says (tests/benchmarks/remote.py counts). That is why the requests themselves are made
+here; proxies, certificates and the token are the library's.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ WAITS: Final = (0.5, 1.0, 2.0)
 """Seconds between tries where the server names none."""
 PATIENCE: Final = 60.0
 """Seconds that a server may ask to wait; where it wants more, that is told instead."""
-TIMEOUT: Final = 30.0
-"""Seconds without a byte after which a connection counts as cut."""
+TIMEOUT: Final = (10.0, 30.0, 30.0, 30.0)
+"""Seconds to connect, and without a byte received, sent or a free connection, after which one counts as cut."""
+LOST: Final = 3
+"""Files that were given up on after which no further one is tried."""
 SMALL: Final = 1 << 20
 """Bytes of a file that is read whole from a server that knows no ranges."""
 _AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -61,6 +63,8 @@ class Http:
     sleep: Callable[[float], None] = time.sleep
     requests: int = 0
     nbytes: int = 0
+    lost: int = 0
+    _over: Status | None = None
     _not_before: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,6 +77,10 @@ class Http:
         for number in range(TRIES):
             last = number == TRIES - 1
             self._wait_for_others()
+            if self._over is not None:
+                raise self._over
+            if self.lost >= LOST:
+                raise Unreachable(f"{what}: not tried, {self.lost} files before it could not be read", "cut")
             try:
                 return self._once(url, what, start, stop, most)
             except Status as refused:
@@ -81,11 +89,14 @@ class Http:
                     raise
                 if last or (wait or 0) > PATIENCE:
                     asks = f", and asks to wait {wait:,.0f} s" if wait else ""
-                    refused.busy = f"HTTP {refused.code} after {number + 1} tries{asks}"
+                    tries = f"{number + 1} tries" if number else "one try"
+                    refused.busy = f"HTTP {refused.code} after {tries}{asks}"
+                    self._over = refused  # who is busy for one file is so for all
                     raise
                 self._pause(WAITS[number] if wait is None else wait)
             except self._faults() as fault:
                 if last:
+                    self.lost += 1
                     why = str(fault) or type(fault).__name__
                     raise Unreachable(
                         f"{what}: {urlsplit(url).netloc} does not answer, or cuts the connection ({why}), {TRIES} times: "
@@ -93,6 +104,8 @@ class Http:
                         "cut",
                     ) from None
                 self.sleep(WAITS[number])
+            except self._invalid() as fault:
+                raise Unreachable(f"{what}: {url!r} is no address: {fault}", "missing") from None
         raise AssertionError
 
     def _once(self, url: str, what: str, start: int | None, stop: int | None, most: int) -> Answer:
@@ -110,7 +123,7 @@ class Http:
             if start is not None and stop is not None:
                 if answer.status_code == 206:
                     size = _size(told.get("content-range", ""), start, what)
-                elif size is None or size > SMALL:
+                elif size is None or (size > SMALL and (start, stop) != (0, size)):
                     raise Unreachable(
                         f"{what}: {urlsplit(str(answer.url)).netloc} gives no part of a file (it ignores Range), and a weight "
                         "file is not downloaded for a look at it: download it and name its path",
@@ -120,6 +133,8 @@ class Http:
             for part in answer.iter_bytes():
                 body += part
                 self.nbytes += len(part)
+                if answer.status_code == 206 and start is not None and stop is not None and len(body) >= stop - start:
+                    break
                 if len(body) > most:
                     raise Unreachable(f"{what}: the answer has more than {most:,} bytes", "too much")
         data = bytes(body)
@@ -129,10 +144,18 @@ class Http:
                 raise _Cut(f"{len(data):,} of {min(stop, size) - start:,} bytes came")
         return Answer(answer.status_code, told, data, str(answer.url), size)
 
-    def _faults(self) -> tuple[type[BaseException], ...]:
-        """What the session raises for a connection that fails: its library goes by several names."""
+    def _faults(self) -> tuple[type[Exception], ...]:
+        """What the session raises for a connection that fails."""
+        return (_Cut, *(library.RequestError for library in self._libraries()))
+
+    def _invalid(self) -> tuple[type[Exception], ...]:
+        """What the session raises for an address that is none."""
+        return tuple(library.InvalidURL for library in self._libraries())
+
+    def _libraries(self) -> list[Any]:
+        """The library of the session, which goes by several names."""
         names = {kind.__module__.partition(".")[0] for kind in type(self.client).__mro__}
-        return (_Cut, *(import_module(name).TransportError for name in sorted(names & {"httpx", "httpx2"})))
+        return [import_module(name) for name in sorted(names & {"httpx", "httpx2"})]
 
     def _pause(self, seconds: float) -> None:
         """Nobody asks this server before that."""

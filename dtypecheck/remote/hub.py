@@ -107,9 +107,11 @@ class Hub:
         code, told = refused.code, refused.headers.get("x-error-code", "")
         page = f"{self.base}/{self.repo}"
         log_in = "set HF_TOKEN (or hf auth login)"
+        words = " ".join(refused.headers.get("x-error-message", "").split())[:200]
         here = urlsplit(refused.url).netloc == urlsplit(self.base).netloc
         if told == "GatedRepo" or (code == 403 and here):
-            return Unreachable(f"{what}: gated (HTTP {code}): accept its terms at {page}, then {log_in}", "denied")
+            says = f", {words}" if words and told != "GatedRepo" else ""
+            return Unreachable(f"{what}: gated (HTTP {code}{says}): accept its terms at {page}, then {log_in}", "denied")
         if told == "RevisionNotFound":
             text = f"{self.repo}: there is no revision {self.revision or 'main'!r} (HTTP {code}): see {page}"
             return Unreachable(text, "missing")
@@ -124,7 +126,8 @@ class Hub:
             return Unreachable(f"{what}: there is no such model on {self.base} (HTTP 404), nor a file or folder here", "missing")
         if refused.busy:
             return Unreachable(f"{what}: the Hub is busy: {refused.busy}; try later, or with HF_TOKEN for a higher limit", "busy")
-        return Unreachable(f"{what}: {urlsplit(refused.url).netloc} answers HTTP {code}", "denied" if code == 403 else "refused")
+        text = f"{what}: {urlsplit(refused.url).netloc} answers HTTP {code}{f', {words}' if words else ''}"
+        return Unreachable(text, "denied" if code == 403 else "refused")
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -20,6 +20,7 @@ from ..read.formats import FOREIGN, READERS, suffix_of
 from ..read.layout import Reader
 from ..request import NothingThere, WrongUse
 from .ahead import by_several
+from .faults import Unreachable, of_place
 from .fetched import Fetched
 from .kept import NOTE, note
 
@@ -94,15 +95,15 @@ def keep(files: Files, known: Knowledge) -> Kept:
     found = sum(reading.files for reading in Reader(store, known).readings())
     entries = {entry.name: entry for entry in store.entries() if entry.size >= 0 and inside("", entry.name) == entry.name}
     texts = [entry for entry in entries.values() if suffix_of(entry.name) in TEXTS and entry.size <= _TEXT]
-    for fault in by_several(lambda entry: store.read(entry.name), texts):
-        if fault is not None:
-            raise fault
+    by_several(lambda entry: store.read(entry.name), texts)  # what fails is in the faults of the store
     whole = {entry.name for entry in texts}
     weights = {name for name in entries if suffix_of(name) in {*READERS, *FOREIGN} or _PIECE.fullmatch(name)}
     if not found:
         raise NothingThere(f"{files.label}: there is no model in it to keep a skeleton of")
     taken = {name: entry for name, entry in entries.items() if name in weights or name in whole}
     lost = next((store.faults[name] for name in taken if name in store.faults), None)
+    if isinstance(lost, Unreachable):
+        raise of_place(lost)
     if lost is not None:
         raise lost
     hollow = frozenset(name for name in weights if not _is_whole(store.held.get(name, ()), taken[name].size))

@@ -91,7 +91,10 @@ def _address(typed: str, scheme: str) -> Remote:
 
 def _web(typed: str) -> Remote:
     """A page of a model on the Hub means the model, its page of a file the file."""
-    parts = urlsplit(typed)
+    try:
+        parts = urlsplit(typed)
+    except ValueError as fault:
+        raise WrongUse(f"{typed} is no address: {fault}") from None
     hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     if parts.netloc != hub.netloc and parts.netloc not in ("huggingface.co", "hf.co"):
         return Remote(typed, url=typed)

@@ -10,11 +10,15 @@ import pytest
 from tests.remote.hub import FakeHub, served
 from tests.test_cli import lay
 
-SMALL = """
-model_index.json: {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
-unet/config.json: {"_class_name": "UNet2DConditionModel"}
+INDEX = (
+    '{"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], '
+    '"vae": ["diffusers", "AutoencoderKL"]}'
+)
+SMALL = f"""
+model_index.json: {INDEX}
+unet/config.json: {{"_class_name": "UNet2DConditionModel"}}
 unet/diffusion_pytorch_model.safetensors: conv_in.weight F32 64x64x3x3; mid.weight F16 512x512x3x3
-vae/config.json: {"_class_name": "AutoencoderKL"}
+vae/config.json: {{"_class_name": "AutoencoderKL"}}
 vae/diffusion_pytorch_model.safetensors: post_quant_conv.weight F32 4x4
 """
 """A pipeline whose unet has a finding: it is stored in two dtypes."""

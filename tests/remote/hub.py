@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,13 +44,14 @@ class FakeHub:
     """Repositories by name, each a folder; the branch main, a tag v1 and the commit itself are known.
 
     faults: by a pattern of "host /path", what is answered instead, one after the other. ranges: False ignores them.
-    gated, private: names that want the token.
+    latency: seconds before every answer. gated, private: names that want the token.
     """
 
     repos: dict[str, Path]
     page: int = 4
     ranges: bool = True
-    token: str = "hf_secret"
+    token: str = "hf_secret"  # noqa: S105
+    latency: float = 0.0
     gated: frozenset[str] = frozenset()
     private: frozenset[str] = frozenset()
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -99,7 +101,8 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
+            time.sleep(hub.latency)
             parts = urlsplit(self.path)
             path = unquote(parts.path)
             fault = hub.fault(host, path)

@@ -15,7 +15,7 @@ from dtypecheck.remote.hub import _entry
 from dtypecheck.render.json import document
 from dtypecheck.report import Report
 from dtypecheck.request import NothingThere, WrongUse
-from tests.remote.hub import COMMIT, Fault, FakeHub, oid, served
+from tests.remote.hub import COMMIT, FakeHub, Fault, oid, served
 from tests.test_cli import run
 
 PINNED = ("diffusers==0.42.1", "transformers==5.23.0")
@@ -139,22 +139,33 @@ def test_a_busy_server_is_asked_again(hub: FakeHub, small: Path, where: str, fau
 
 def test_a_server_that_asks_to_wait_for_long_is_not_waited_for(hub: FakeHub) -> None:
     hub.faults = {"hub .*tree": [Fault(429, {"Retry-After": "3600"})]}
-    with pytest.raises(NothingThere, match=r"our/small: the Hub is busy: HTTP 429 after 1 tries, and asks to wait 3,600 s"):
+    with pytest.raises(NothingThere, match=r"our/small: the Hub is busy: HTTP 429 after one try, and asks to wait 3,600 s"):
         scan("our/small")
     assert [one.status for one in hub.asked].count(429) == 1
 
 
-def test_a_server_that_stays_busy_is_told_of_after_a_few_tries(hub: FakeHub) -> None:
+def test_a_server_that_stays_busy_is_told_of_after_a_few_tries(hub: FakeHub, small: Path) -> None:
+    for number in range(9):
+        (small / f"unet/{number}.safetensors").write_bytes((small / "vae/diffusion_pytorch_model.safetensors").read_bytes())
     hub.faults = {"cdn ": [Fault(429, {"Retry-After": "0"})] * 1000}
     with pytest.raises(NothingThere, match="the Hub is busy: HTTP 429 after 4 tries; try later"):
         scan("our/small")
-    assert hub.requests < 40
+    assert sum(one.host == "cdn" for one in hub.asked) <= 8 * 4
 
 
 def test_a_connection_that_is_cut_is_made_again(hub: FakeHub, small: Path) -> None:
     hub.faults = {"cdn .*unet": [Fault(cut=20)], "hub .*vae/config": [Fault(cut=3)]}
     assert told(scan("our/small")) == told(scan(small))
     assert {one.sent for one in hub.asked} >= {20, 3}
+
+
+def test_after_a_few_files_that_are_cut_no_further_one_is_tried(hub: FakeHub, small: Path) -> None:
+    for number in range(9):
+        (small / f"unet/{number}.safetensors").write_bytes((small / "vae/diffusion_pytorch_model.safetensors").read_bytes())
+    hub.faults = {"cdn ": [Fault(cut=2)] * 999}
+    with pytest.raises(NothingThere, match="4 times"):
+        scan("our/small")
+    assert sum(one.host == "cdn" for one in hub.asked) <= 8 * 4
 
 
 def test_a_file_that_is_cut_every_time_is_one_finding_about_it(hub: FakeHub) -> None:

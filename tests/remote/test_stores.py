@@ -14,7 +14,7 @@ from dtypecheck.api import scan
 from dtypecheck.render.json import document
 from dtypecheck.report import Report
 from dtypecheck.request import NothingThere, WrongUse
-from tests.remote.hub import Fault, FakeHub, oid
+from tests.remote.hub import FakeHub, Fault, oid
 from tests.test_cli import run
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -52,6 +52,8 @@ def test_an_address_that_gives_nothing_is_named(hub: FakeHub, small: Path) -> No
         scan(f"{hub.cdn}{small / UNET}?sig=1")
     with pytest.raises(WrongUse, match="ends with its name"):
         scan(f"{hub.cdn}/")
+    with pytest.raises(WrongUse, match="is no address"):
+        scan("https://[::1/x.safetensors")
     assert hub.nbytes < 1000
 
 
@@ -115,7 +117,7 @@ def test_a_missing_driver_is_named_with_its_extra(scheme: str, module: str, extr
 
 @pytest.mark.parametrize("text", ["nonsense://a/b", "a+b://c"])
 def test_an_unknown_scheme_is_told(text: str) -> None:
-    with pytest.raises((WrongUse, NothingThere), match="nonsense|a\\+b"):
+    with pytest.raises((WrongUse, NothingThere), match=r"nonsense|a\+b"):
         scan(text)
 
 

@@ -29,8 +29,8 @@ def test_a_name_of_the_hub_is_one(text: str, repo: str, revision: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "model", "a/b/c", "/a/b", "./a/b", "../a/b", "a/b/", "~/a", "a/b.safetensors", "a/serve.py", "a/config.json", "a/..", "a/.b",
-        "-a/b", "a/b@", "a/b@../c", "a/b@x//y", "a/b c", "C:\\a\\b", "a/b\0", "a/b-", "", ".", "x" * 5000,
+        "model", "a/b/c", "/a/b", "./a/b", "../a/b", "a/b/", "~/a", "a/b.safetensors", "a/serve.py", "a/config.json", "a/..",
+        "a/.b", "-a/b", "a/b@", "a/b@../c", "a/b@x//y", "a/b c", "C:\\a\\b", "a/b\0", "a/b-", "", ".", "x" * 5000,
     ],
 )  # fmt: skip
 def test_everything_else_is_a_path_that_is_not_there(text: str) -> None:
