@@ -163,7 +163,8 @@ def test_a_skeleton_of_headers_proves_nothing_about_its_numbers(cases: Path) -> 
 def test_a_model_of_a_script_that_is_not_there_is_told_with_the_option_that_names_it(model: Path) -> None:
     Path("serve.py").write_text(SCRIPT.replace('"model"', '"owner/name"'))
     made = verdict(model, "serve.py", dtype="float16", rehearse=False)
-    assert "owner/name, which a script loads, was not seen: --model owner/name=DIR names its folder" in made.unchecked
+    offers = "--model owner/name=DIR names its folder, --online asks the Hub"
+    assert f"owner/name, which a script loads, was not seen: {offers}" in made.unchecked
     linked = verdict(model, "serve.py", dtype="float16", rehearse=False, models={"owner/name": model})
     assert not any("owner/name" in text for text in linked.unchecked)
 

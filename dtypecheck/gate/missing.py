@@ -51,7 +51,8 @@ def _weights(report: Report) -> Iterator[Missing]:
         if finding.name == "weights-missing":
             yield Missing("weights", f"{finding.where.path}: {finding.message}")
     for name in report.unlinked:
-        yield Missing("weights", f"{name}, which a script loads, was not seen: --model {name}=DIR names its folder")
+        offers = f"--model {name}=DIR names its folder, --online asks the Hub"
+        yield Missing("weights", f"{name}, which a script loads, was not seen: {offers}")
 
 
 def _values(report: Report, why_not: dict[Kind, str]) -> Iterator[Missing]:

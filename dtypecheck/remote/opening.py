@@ -60,7 +60,7 @@ def _of_address(target: Remote, online: bool) -> Files:
     on_disk = "://" not in target.url and "::" not in target.url
     if not online and not on_disk:
         raise NothingThere(f"{target}: --offline leaves the network out")
-    if target.url.startswith(("http://", "https://")):
+    if target.url.startswith(("http://", "https://")) and not archive_of(target.url):
         from .http import session
         from .web import Web
 

@@ -14,8 +14,13 @@ from .faults import Unreachable, of_place
 from .fetched import Fetched
 from .targets import archive_of
 
-_EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
+_EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"} | {
+    "http": "http",
+    "https": "http",
+}
 """The extra of this package that installs a scheme's driver."""
+_BLOCK: Final = 1 << 16
+"""Bytes that are fetched at a time of an archive that lies elsewhere."""
 _RAISED: Final = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
@@ -81,9 +86,14 @@ class Store:
         archive = archive_of(self.address)
         if not re.match(r"[\w+]+(?:://|::)", self.address):
             return fsspec.filesystem(archive, fo=str(Path(self.address))), ""
-        chained = f"{archive}://::{self.address}" if archive and "::" not in self.address else self.address
-        system, root = fsspec.core.url_to_fs(chained)
-        return system, str(root)
+        chained = re.fullmatch(r"(zip|tar)::([^:]+://[^:]+(?::\d+/[^:]*)?)", self.address)
+        if not chained and (not archive or "::" in self.address):
+            system, root = fsspec.core.url_to_fs(self.address)
+            return system, str(root)
+        if (chained[1] if chained else archive) == "tar" and not self.address.lower().endswith(".tar"):
+            raise ValueError("all of a compressed tar has to be fetched to look into it: download it and name its path")
+        inner = fsspec.open(chained[2] if chained else self.address, "rb", block_size=_BLOCK)
+        return fsspec.filesystem(chained[1] if chained else archive, fo=inner.open()), ""
 
     def _install(self, fault: ImportError) -> str:
         scheme = re.split(r"::|://", self.address)[-2] if "://" in self.address else ""

@@ -44,7 +44,7 @@ class FakeHub:
     """Repositories by name, each a folder; the branch main, a tag v1 and the commit itself are known.
 
     faults: by a pattern of "host /path", what is answered instead, one after the other. ranges: False ignores them.
-    latency: seconds before every answer. gated, private: names that want the token.
+    latency: seconds before every answer. open: the second host wants no signature. gated, private: names that want the token.
     """
 
     repos: dict[str, Path]
@@ -52,6 +52,7 @@ class FakeHub:
     ranges: bool = True
     token: str = "hf_secret"  # noqa: S105
     latency: float = 0.0
+    open: bool = False
     gated: frozenset[str] = frozenset()
     private: frozenset[str] = frozenset()
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -100,6 +101,9 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_: object) -> None:
             pass
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def do_GET(self) -> None:
             time.sleep(hub.latency)
@@ -158,7 +162,7 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
                 self.file(path, {"sig": ["1"]}, fault)
 
         def file(self, path: Path, query: Mapping[str, list[str]], fault: Fault | None) -> None:
-            if not path.is_file() or query.get("sig") != ["1"]:
+            if not path.is_file() or (query.get("sig") != ["1"] and not hub.open):
                 self.answer(403 if path.is_file() else 404, b"", {})
                 return
             size = path.stat().st_size
@@ -179,7 +183,7 @@ def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(body) if length is None else length))
             self.end_headers()
-            body = body[:cut]
+            body = b"" if self.command == "HEAD" else body[:cut]
             try:
                 self.wfile.write(body)
             except OSError:

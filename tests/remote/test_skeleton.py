@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dtypecheck.api import scan
+from dtypecheck.api import fix, scan
 from dtypecheck.files import Entry
+from dtypecheck.fixing.refusal import Refusal
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.remote.fetched import Fetched
 from dtypecheck.remote.kept import NOTE
@@ -75,6 +76,12 @@ def test_numbers_of_a_skeleton_are_not_judged(hub: FakeHub) -> None:
     unread = [why for survey in report.values for values in survey.values for one in values.sets for _, why in one.unread]
     assert unread
     assert set(unread) == {"a skeleton, of a header alone"}
+
+
+def test_a_skeleton_is_not_fixed(hub: FakeHub) -> None:
+    scan("our/small", skeleton="kept")
+    with pytest.raises(Refusal, match="kept: a skeleton has no numbers to fix"):
+        fix("kept", dtype="float16")
 
 
 def test_a_skeleton_goes_into_a_new_or_an_empty_folder_only(hub: FakeHub, tmp_path: Path) -> None:

@@ -66,10 +66,10 @@ def test_a_file_that_is_replaced_while_it_is_read_is_told(hub: FakeHub, cases: P
 # archives
 
 
-def archived(small: Path, name: str) -> Path:
+def archived(small: Path, name: str, stored: bool = False) -> Path:
     out = Path(name)
     if out.suffix == ".zip":
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(small.rglob("*")):
                 archive.write(path, path.relative_to(small).as_posix())
     else:
@@ -92,6 +92,37 @@ def test_a_member_that_leads_out_of_an_archive_is_told_and_not_followed(small: P
         archive.writestr("../../config.json", "{}")
     (finding,) = [finding for finding in scan("m.zip").findings if finding.code == "DT001"]
     assert "leads out of the folder" in finding.message
+
+
+@pytest.mark.parametrize("name", ["m.zip", "m.tar", "m.tar.gz"])
+@pytest.mark.parametrize("form", ["memory://archives/{}", "{kind}::memory://archives/{}"])
+def test_of_an_archive_that_lies_elsewhere_the_same_is_read(small: Path, name: str, form: str) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(f"/archives/{name}", archived(small, name).read_bytes())
+    url = form.format(name, kind=name[2:5])
+    try:
+        if name.endswith(".gz"):
+            with pytest.raises(NothingThere, match="all of a compressed tar has to be fetched"):
+                scan(url)
+        else:
+            assert told(scan(url)) == told(scan(small))
+    finally:
+        memory.rm("/archives", recursive=True)
+
+
+@pytest.mark.parametrize("name", ["m.zip", "m.tar"])
+def test_an_archive_at_an_address_is_read_by_ranges(hub: FakeHub, small: Path, name: str, tmp_path: Path) -> None:
+    path = archived(small, name, stored=True).absolute()
+    url = f"{hub.cdn}{path}"
+    if not find_spec("aiohttp"):
+        with pytest.raises(WrongUse, match=r"pip install 'dtypecheck\[http\]'"):
+            scan(url)
+        return
+    hub.open = True
+    assert told(scan(url)) == told(scan(small))
+    assert hub.nbytes < 1_500_000
 
 
 @pytest.mark.parametrize("name", ["m.zip", "m.tar", "m.tar.gz"])
