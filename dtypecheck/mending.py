@@ -24,7 +24,7 @@ from .fixing.scripts.check import edited, scripts_checked
 from .fixing.states import states
 from .fixplan import FixPlan, Mending, Refused, Step
 from .knowledge import Knowledge, folders
-from .remote.kept import Skeleton, place_of
+from .remote import kept
 from .report import Report
 from .request import WrongUse, check_names, make
 from .scripted import AsGiven, Folders, scan_scripts
@@ -44,7 +44,7 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     path = _target(Path(target))
     if path.resolve() == Path(path.resolve().anchor):
         raise Refusal(f"{path}: a whole disk is not fixed")
-    if isinstance(place_of(path), Skeleton):
+    if isinstance(kept.place_of(path), kept.Skeleton):
         raise Refusal(f"{path}: a skeleton has no numbers to fix", "the same for the model that it was made of")
     _ended(path)
     known = Knowledge(folders(ask.rules_dirs))

@@ -95,6 +95,10 @@ def test_no_heavy_library_is_imported(tmp_path: Path, model: Path, code: int, ar
     done, modules = imported(tmp_path / "modules.json", *given)
     assert done == code
     assert not modules & set(HEAVY)
+    assert {name for name in modules if name.startswith("dtypecheck.remote.")} <= {
+        "dtypecheck.remote.kept",
+        "dtypecheck.remote.targets",
+    }
     assert "dtypecheck.cli" in modules
 
 
