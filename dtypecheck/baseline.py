@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,7 +63,7 @@ class Baseline:
 def read_baseline(path: Path) -> Baseline:
     """The baseline in a file. errors: WrongUse, with the cause, for a file that is none; OSError."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         data = json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise WrongUse(f"{path}: this is no baseline: {fault}") from None
@@ -123,19 +124,34 @@ def compare(report: Report, baseline: Baseline, ground: Ground, selected: Select
             used.update(fitting)
             if fitting and finding.muted is None:
                 matched[number] = min(fitting, key=lambda entry: entry.path != path)
-    left = [entry for entry in baseline.entries if entry not in used]
-    stale = tuple(entry for entry in left if _looked_for(entry, report, baseline, ground, selected))
-    return Compared(matched, stale, tuple(entry for entry in left if entry not in stale))
+    looked_for = _looked_for(report, baseline, ground, selected)
+    stale: list[Entry] = []
+    kept: list[Entry] = []
+    for entry in dict.fromkeys(baseline.entries):
+        if entry not in used:
+            (stale if looked_for(entry) else kept).append(entry)
+    return Compared(matched, tuple(stale), tuple(kept))
 
 
-def _looked_for(entry: Entry, report: Report, baseline: Baseline, ground: Ground, selected: Selected) -> bool:
+def _looked_for(report: Report, baseline: Baseline, ground: Ground, selected: Selected) -> Callable[[Entry], bool]:
     """Whether the finding of an entry would have been found, were it still there."""
-    if find(entry.code) is None or entry.asked != asked_for(report):
-        return False
-    place = baseline.folder / entry.path
-    inside = any(named(place, ground.here / target).partition("/")[0] != ".." for target in ground.targets)
-    fires = could_fire(entry.code, looked_at(report), report.request, not report.unlinked)
-    return inside and fires and selected(entry.code, place.as_posix())
+    asked, kinds, folder = asked_for(report), looked_at(report), baseline.folder
+    targets = [ground.here / target for target in ground.targets]
+
+    @cache
+    def fires(code: str) -> bool:
+        return find(code) is not None and could_fire(code, kinds, report.request, not report.unlinked)
+
+    @cache
+    def inside(path: str) -> bool:
+        return any(named(folder / path, target).partition("/")[0] != ".." for target in targets)
+
+    def looked_for(entry: Entry) -> bool:
+        if entry.asked != asked or not fires(entry.code) or not inside(entry.path):
+            return False
+        return selected(entry.code, (folder / entry.path).as_posix())
+
+    return looked_for
 
 
 def asked_for(report: Report) -> str:

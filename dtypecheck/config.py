@@ -123,7 +123,7 @@ class Settings:
 def read(path: Path) -> Settings:
     """The settings in a file. errors: BadSettings; OSError when it cannot be read."""
     found = parse(table_in(path) or {}, path.name)
-    lines = _HEADER.finditer(path.read_text("utf-8")) if found.suppressions else ()
+    lines = _HEADER.finditer(path.read_text("utf-8-sig")) if found.suppressions else ()
     begin = [match.string.count("\n", 0, match.start()) + 1 for match in lines]
     placed = found.suppressions
     if len(begin) == len(placed):
@@ -136,7 +136,12 @@ _HEADER: Final = re.compile(r"^[ \t]*\[\[\s*(?:tool\s*\.\s*dtypecheck\s*\.\s*)?i
 
 def read_demands(path: Path) -> Demands:
     """What a policy file demands: a TOML file with the keys of [tool.dtypecheck.gate]. errors: BadSettings; OSError."""
-    return parse_demands(toml_in(path), path.name)
+    given = toml_in(path)
+    if "tool" in given or "gate" in given:
+        raise BadSettings(
+            f"{path.name}: a policy holds the keys of [tool.dtypecheck.gate] without that header; settings go to --config"
+        )
+    return parse_demands(given, path.name)
 
 
 def parse_demands(given: Mapping[str, Any], name: str) -> Demands:

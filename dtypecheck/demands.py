@@ -32,6 +32,12 @@ def unmet(report: Report, demands: Demands) -> tuple[Problem, ...]:
     return tuple(found)
 
 
+def unheard(report: Report, demands: Demands) -> tuple[str, ...]:
+    """The components that a demand names and that no model has: of another model, or a slip of the pen."""
+    there = {component.name for pipeline in report.pipelines for component in pipeline.components}
+    return tuple(name for name in demands.require if name not in there) if report.pipelines else ()
+
+
 def _dtypes(component: Component, pipeline: Pipeline, demands: Demands) -> Iterator[Problem]:
     dtype = component.loads().dtype
     place = component.where

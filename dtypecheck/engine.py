@@ -17,7 +17,7 @@ from .files import Files
 from .findings import Finding, fingerprinted
 from .knowledge import Knowledge
 from .loading import plan, with_dtypes
-from .read.layout import Reader
+from .read.layout import Reader, Reading
 from .read.runs import read_runs
 from .report import Asked, Report, weight_files
 from .request import WrongUse
@@ -26,6 +26,8 @@ from .subjects import Component, Config, Pipeline, Problem, Request, Subject, wa
 from .subjects.scripts import Call, Script
 from .subjects.shown import Event, Run, Tried
 from .subjects.values import Depth, Survey, Values
+
+Look = Callable[[Pipeline], tuple[Survey, tuple[Problem, ...]]]
 
 
 def judge(pipeline: Pipeline | None, problems: Iterable[Problem], known: Knowledge) -> list[Finding]:
@@ -86,9 +88,17 @@ def _component_of(subject: Subject | Run | Event | Survey | Values | Script | Ca
 
 def planned(files: Files, request: Request, known: Knowledge) -> Iterator[Pipeline]:
     """Every pipeline of one place with its load plan, whole: what a rehearsal begins with."""
+    return (reading.pipeline for reading in readings(files, request, known) if reading.pipeline is not None)
+
+
+def readings(files: Files, request: Request, known: Knowledge, adapters: tuple[Component, ...] = ()) -> Iterator[Reading]:
+    """What is read of one place, a pipeline at a time, each with its load plan. adapters: what is used with them."""
     for reading in Reader(files, known).readings():
-        if reading.pipeline is not None:
-            yield plan(reading.pipeline, asked_of(reading.pipeline, request), known)
+        pipeline = reading.pipeline
+        if pipeline is not None:
+            used = replace(pipeline, adapters=adapters) if pipeline.kind != "adapter" else pipeline
+            reading = replace(reading, pipeline=plan(used, asked_of(pipeline, request), known))
+        yield reading
 
 
 def report_runs(
@@ -167,21 +177,33 @@ def scan(
     errors: WrongUse where numpy is missing for that.
     """
     look = _surveyor(files, values, told, up_to) if values else None
-    surveys: list[Survey] = []
     given, findings = _adapters(adapters, known)
     findings += judge(None, problems, known)
+    made = report_readings(readings(files, request, known, given), request, known, findings, told, look)
+    return replace(made, label=files.label)
+
+
+def report_readings(
+    read: Iterable[Reading],
+    request: Request,
+    known: Knowledge,
+    found: Iterable[Finding] = (),
+    told: Callable[[str], None] | None = None,
+    look: Look | None = None,
+) -> Report:
+    """The report on what was read of one place. found: beforehand; look: at the numbers of a pipeline, with what went wrong."""
+    findings = list(found)
+    surveys: list[Survey] = []
     pipelines: list[Pipeline] = []
     seen: Counter[str] = Counter()
     asked: dict[str, Mapping[DType, Mapping[str, Asked]]] = {}
     sound: dict[str, frozenset[DType]] = {}
-    for reading in Reader(files, known).readings():
+    for reading in read:
         pipeline = reading.pipeline
         seen["files"] += reading.files
         if pipeline is not None:
             if told:
                 told(pipeline.path)
-            used = replace(pipeline, adapters=given) if pipeline.kind != "adapter" else pipeline
-            pipeline = plan(used, asked_of(pipeline, request), known)
             pipelines.append(pipeline.light())
             seen += _seen(pipeline)
             asked[pipeline.path] = _asked(pipeline, known)
@@ -192,13 +214,11 @@ def scan(
                 surveys.append(survey.light(pipelines[-1]))
                 seen["numbers"] += survey.elements
         findings += judge(pipeline, reading.problems, known)
-    found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
-    return Report(found, tuple(pipelines), +seen, request, asked, files.label, sound, values=tuple(surveys))
+    sorted_found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
+    return Report(sorted_found, tuple(pipelines), +seen, request, asked, sound=sound, values=tuple(surveys))
 
 
-def _surveyor(
-    files: Files, depth: Depth, told: Callable[[str], None] | None, up_to: int | None
-) -> Callable[[Pipeline], tuple[Survey, tuple[Problem, ...]]]:
+def _surveyor(files: Files, depth: Depth, told: Callable[[str], None] | None, up_to: int | None) -> Look:
     try:
         from .read.values.survey import Surveyor
     except ImportError as fault:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, get_args
 
+from .checks.words import listed
 from .config import CHECKS, Demands
-from .demands import unmet
+from .demands import unheard, unmet
 from .engine import judge
 from .findings import fingerprinted
 from .gate.missing import Kind, Missing, missing_of
 from .gate.verdict import for_gate, judged
 from .knowledge import Knowledge, folders
+from .loads import Judged, Load, judged_in, loads_of, meant, unjudged, worded
 from .rehearsing import rehearse, rehearse_script
 from .report import Report
 from .request import NothingThere, WrongUse, make
@@ -92,57 +94,86 @@ def gate(paths: Sequence[Path], asking: Asking, told: Callable[[str], None] | No
     known = Knowledge(folders(asking.rules_dirs))
     report = Report(request=make(asking.dtype, asking.variant, asking.device, asking.libraries, known, Path.cwd()))
     scripts = [path for path in targets(paths) if _is_script(path)]
+    loads: list[Load] = []
+    ways: list[Judged] = []
+    gaps: list[Missing] = []
     for path in scripts:
-        report += for_gate(_scanned(path, asking.at(path), told))
+        part = for_gate(_scanned(path, asking.at(path), told))
+        loads += loads_of(part, path, "", asking.models)
+        report += part
     for path in targets(paths):
         if path not in scripts:
-            report += _model(path, asking.at(path), report.loaded, known, why_not, told).below(shown(path))
+            asked = asking.at(path)
+            own = meant(loads, path)
+            each = _ways(path, asked, own)
+            part = _model(path, each, known, why_not, told)
+            loads += loads_of(part, path, shown(path), asking.models)
+            ways += (model for way in each for model in judged_in(part, path, way.dtype, way.variant))
+            gaps += _unseen(part, path, own, bool(scripts) and not asked.dtype)
+            report += part.below(shown(path))
     for path in scripts if asking.run_scripts or asking.demands.scripts else ():
         report = _ran(report, path, asking, why_not)
-    missing = missing_of(report, tuple(path.as_posix() for path in scripts), why_not)
-    return Gated(replace(report, label=""), missing, needed)
+    if names := unheard(report, asking.demands):
+        gaps.append(
+            Missing("weights", f"the policy requires dtypes of {listed(names)}: no model here has such a part", open=False)
+        )
+    seen = missing_of(report, tuple(path.as_posix() for path in scripts), why_not)
+    return Gated(replace(report, label=""), (*gaps, *unjudged(loads, ways), *seen), needed)
 
 
 def _model(
-    path: Path,
-    asking: Asking,
-    loaded: Sequence[Loaded],
-    known: Knowledge,
-    why_not: dict[Kind, str],
-    told: Callable[[str], None] | None,
+    path: Path, ways: Sequence[Asking], known: Knowledge, why_not: dict[Kind, str], told: Callable[[str], None] | None
 ) -> Report:
-    """Everything about one model, as the caller asks for it, else as the scripts do, else as it is loaded by default."""
-    first, *others = _asked(path, asking, loaded)
-    part = for_gate(_scanned(path, first, told, asking.adapters, values="values" not in why_not))
+    """Everything about one model, under each of the ways to load it; what only a later one is guilty of says which."""
+    whole = _under(path, ways[0], known, why_not, told)
+    for number, way in enumerate(ways[1:], 1):
+        part = _under(path, way, known, why_not, told)
+        known_of = {(finding.fingerprint, finding.severity) for finding in whole.findings}
+        how = f" ({worded(way.dtype, way.variant)})"
+        findings = tuple(
+            finding if (finding.fingerprint, finding.severity) in known_of else replace(finding, message=finding.message + how)
+            for finding in part.findings
+        )
+        counted = any(way.variant == before.variant for before in ways[:number])  # the same files hold the same numbers
+        whole = _with_runs(whole, replace(part, findings=findings, values=() if counted else part.values))
+    return whole
+
+
+def _under(path: Path, asking: Asking, known: Knowledge, why_not: dict[Kind, str], told: Callable[[str], None] | None) -> Report:
+    """Everything about one model that is loaded in one way: another way reads other files, and what fits into it is other."""
+    part = for_gate(_scanned(path, asking, told, asking.adapters, values="values" not in why_not))
     part = replace(part, findings=(*part.findings, *fingerprinted(judge(None, unmet(part, asking.demands), known))))
     if part.seen["watched"] or all(pipeline.kind == "adapter" for pipeline in part.pipelines):
         return part
-    part = _rehearsed(part, path, first, why_not, told)
-    for other in others:
-        more = for_gate(_scanned(path, other, told, asking.adapters))
-        more = _rehearsed(more, path, other, why_not, told) if other.rehearse else more
-        part = _with_runs(part, more)
-    return part
+    return _rehearsed(part, path, asking, why_not, told)
 
 
-def _asked(path: Path, asking: Asking, loaded: Sequence[Loaded]) -> list[Asking]:
-    """What a model has to be judged under: one or several ways to load it."""
-    own = [load for load in loaded if _stands_for(load.repo, path, asking.models)]
-    if asking.dtype or asking.variant or not own:
-        return [asking]
-    ways = [replace(asking, dtype=load.asked, variant=load.variant) for load in own if load.dtypes is not None]
+def _ways(path: Path, asking: Asking, own: Sequence[Loaded]) -> list[Asking]:
+    """What a model has to be judged under: as the caller asks for it, else as the scripts load it, else the default load."""
+    if asking.dtype or not own:
+        variants = dict.fromkeys(load.variant for load in own) if asking.dtype and not asking.variant else {}
+        return [replace(asking, variant=variant) for variant in variants] or [asking]
+    asked = dict.fromkeys((load.asked, asking.variant or load.variant) for load in own if load.dtypes is not None)
     unknown = next((load.where for load in own if load.dtypes is None), None)
-    return ways or [
+    return [replace(asking, dtype=dtype, variant=variant) for dtype, variant in asked] or [
         replace(asking, rehearse=False, unasked=f"{unknown} loads it in a dtype that its text does not tell (--dtype does)")
     ]
 
 
-def _stands_for(repo: str, path: Path, models: Mapping[str, Path]) -> bool:
-    """Whether a script's name of a model means this folder or file."""
-    try:
-        return (models[repo] if repo in models else Path(repo)).resolve() == path.resolve()
-    except (OSError, ValueError, RuntimeError):
-        return False
+def _unseen(part: Report, path: Path, own: Sequence[Loaded], as_loaded: bool) -> Iterator[Missing]:
+    """What of a target was not seen: all of it, or how the scripts load it. as_loaded: that was to be judged."""
+    name = path.as_posix()
+    if not (part.pipelines or part.findings or part.seen["watched"] or part.seen["scripts"]):
+        if path.suffix == ".json":
+            yield Missing("run", f"{name} holds no watched run (dtypecheck watch -o FILE.json SCRIPT writes one)")
+        else:
+            yield Missing("weights", f"{name} holds no model, no weights and no script about models")
+    if as_loaded and not own and any(pipeline.kind != "adapter" for pipeline in part.pipelines):
+        text = f"no script tells in its text how it loads {name}: it was judged without torch_dtype (--dtype says how)"
+        yield Missing("scripts", text)
+    unknown = next((load.where for load in own if load.dtypes is None), None)
+    if as_loaded and unknown and any(load.dtypes is not None for load in own):
+        yield Missing("scripts", f"{unknown} loads {name} in a dtype that its text does not tell")
 
 
 def _is_script(path: Path) -> bool:
@@ -221,9 +252,11 @@ def _ran(report: Report, path: Path, asking: Asking, why_not: dict[Kind, str]) -
 
 
 def _with_runs(part: Report, ran: Report) -> Report:
-    """A report on files with what a rehearsal of them said besides; its runs are of the pipelines that were scanned."""
+    """A report on files with what a rehearsal of them, or another way to load them, said besides; its pipelines stay."""
     at = {pipeline.path: pipeline for pipeline in part.pipelines}
-    told = {finding.fingerprint for finding in part.findings}
+    found = {finding.fingerprint: finding for finding in part.findings}
+    for finding in for_gate(ran).findings:  # what is a note about one way to load it may be an error about another
+        found[finding.fingerprint] = min(found.get(finding.fingerprint, finding), finding, key=lambda each: each.key[0])
     runs: list[Run] = [replace(run, pipeline=run.pipeline and at.get(run.pipeline.path, run.pipeline)) for run in ran.runs]
-    new = tuple(finding for finding in for_gate(ran).findings if finding.fingerprint not in told)
-    return replace(part, findings=(*part.findings, *new), runs=(*part.runs, *runs))
+    values = (*part.values, *(survey for survey in ran.values if survey.pipeline.path in at))
+    return replace(part, findings=tuple(found.values()), runs=(*part.runs, *runs), values=values)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .dtypes import F32
 from .edits import written
 from .engine import scan
-from .files import Files, from_here, place
+from .files import Files, from_here, listed, place
 from .fixing.planfile import read_plan
 from .fixing.propose import propose
 from .fixing.propose.asked import Ask, command, wish_of
@@ -46,7 +46,7 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     _ended(path)
     known = Knowledge(folders(ask.rules_dirs))
     request = make(ask.dtype, ask.variant, ask.device, ask.libraries, known, Path.cwd())
-    files = place(path)
+    files = listed(place(path))
     wish = wish_of(ask)
     if path.is_file() and is_script(path.name):
         return _plan_script(path, ask, wish, request, known, hashed)
@@ -66,7 +66,7 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
         if wish.to is None and not wish.swap:
             steps, left = propose_scripts(files, request, known, wish, resolve)
             plan = replace(plan, steps=(*plan.steps, *steps), refused=(*plan.refused, *left))
-    plan = replace(plan, files=states(files, plan.edits, hashed, told), asked=_asked(ask))
+    plan = replace(plan, files=states(place(path), plan.edits, hashed, told), asked=_asked(ask))
     mending = Mending(plan, left_out=left_out, command=command(path, ask))
     roots = {"": from_here(path if path.is_dir() else path.parent)}
     return replace(before, fix=mending, label=path.as_posix(), request=request, roots=roots)

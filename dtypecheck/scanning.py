@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from .engine import scan, scan_runs
-from .files import from_here, place
+from .files import from_here, listed, place
 from .findings import Where
 from .fixing.traces import any_of
 from .knowledge import Knowledge, folders
@@ -66,7 +66,7 @@ def scan_paths(
             part = scan_scripts(AsGiven(path), request, known, resolve, arguments, told)
             report = report + replace(part, unlinked=resolve.unlinked, roots={path.as_posix(): from_here(path)})
             continue
-        files = place(path)
+        files = listed(place(path))
         judged = scan_runs(files, request, known) if path.suffix == ".json" and path.is_file() else None
         part = judged or scan(files, request, known, given, told, depth, _interrupted(path), up_to)
         if path.is_dir():

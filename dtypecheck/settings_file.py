@@ -56,7 +56,7 @@ def table_in(path: Path) -> Mapping[str, Any] | None:
 def toml_in(path: Path) -> Mapping[str, Any]:
     """What a TOML file holds. errors: BadSettings; OSError."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadSettings(f"{path}: {fault}") from None
 

@@ -26,6 +26,7 @@ FLOORS = (
         "mending",
         "scanning",
         "rehearsing",
+        "loads",
         "gating",
         "api",
         "cli",

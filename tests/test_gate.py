@@ -370,3 +370,10 @@ def test_settings_say_how_a_target_is_loaded(model: Path) -> None:
         [model], Asking(rehearse=False, each=lambda path: {"dtype": "bfloat16", "variant": None, "device": "a100"})
     ).report
     assert {c.loads().dtype.short for p in report.pipelines for c in p.components if c.loads().dtype} == {"bf16"}  # type: ignore[union-attr]
+
+
+def test_a_part_that_is_cast_after_the_last_call_is_no_second_way_to_load_the_model(model: Path) -> None:
+    Path("serve.py").write_text(SCRIPT + "pipe.vae.to(torch.bfloat16)\n")
+    report = gate([model, Path("serve.py")], Asking(rehearse=False)).report
+    assert [load.asked for load in report.loaded] == ["float16"]
+    assert len(report.pipelines) == 1

@@ -13,10 +13,11 @@ import click
 
 from ..config import Settings, read_demands
 from ..gate.verdict import gate_code
+from ..render.words import clean
 from ..report import Report
 from ..request import WrongUse
 from .options import common, model_folders, settings_of
-from .output import Progress, counted, has_folder, show, write_file
+from .output import Progress, counted, has_folder, show, spares, write_file
 
 
 class _Gate(click.Command):
@@ -70,6 +71,12 @@ def gate(context: click.Context, /, targets: Sequence[str], **options: Any) -> N
         raise WrongUse("an empty TARGET was given")
     for path in (options["output"], options["sarif"]):
         has_folder(path)
+        spares(path, [Path(target) for target in targets])
+    if options["sarif"] and options["output"] and options["sarif"].absolute() == options["output"].absolute():
+        raise WrongUse(f"-o and --sarif both name {options['sarif']}: the one would take the place of the other")
+    for key in ("variant", "device"):
+        if options[key] == "":
+            raise WrongUse(f"--{key} is empty; leave it out instead")
     settings = settings_of(options["config"])
     given = {key: options[key] for key in ("dtype", "variant", "device") if options[key] is not None}
     asking = Asking(
@@ -108,8 +115,12 @@ def _tell(report: Report, settings: Settings, options: dict[str, Any]) -> None:
     if on_github and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         from ..render.github import summary
 
-        with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(summary(report))
+        try:
+            with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(summary(report))
+        except OSError as fault:  # the verdict is told and stands: a page that cannot be written does not stop a deployment
+            why = fault.strerror or fault
+            click.echo(clean(f"dtypecheck: the summary is not written, {page} ($GITHUB_STEP_SUMMARY): {why}"), err=True)
 
 
 def _bytes(text: str) -> int:

@@ -12,7 +12,7 @@ import click
 from ..policy import rehearsal_code
 from ..request import WrongUse
 from .options import ScriptCommand, call_values, common, model_folders, settings_of
-from .output import Progress, finish, has_folder
+from .output import Progress, finish, has_folder, spares
 
 
 @click.command(cls=ScriptCommand)
@@ -42,6 +42,7 @@ def rehearse(
     if not target:
         raise WrongUse("an empty TARGET was given")
     has_folder(options["output"])
+    spares(options["output"], [Path(target)])
     settings = settings_of(options["config"])
     device = options["device"] or settings.device or "cuda"
     dirs = options["rules_dir"]

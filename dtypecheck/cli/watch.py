@@ -14,7 +14,7 @@ from ..policy import MISUSED, watch_code
 from ..report import Report
 from ..request import WrongUse
 from .options import ScriptCommand, common, settings_of
-from .output import finish, has_folder, write
+from .output import finish, has_folder, spares, write
 
 
 @click.command(cls=ScriptCommand)
@@ -48,6 +48,7 @@ def watch(
         raise WrongUse("the script owns the output: write json with -o FILE")
     for path in (options["output"], html):
         has_folder(path)
+        spares(path, [Path(target)])
     settings = settings_of(options["config"])
     if options["output"] is not None:
         options["output"] = options["output"].absolute()  # a script may change the working directory

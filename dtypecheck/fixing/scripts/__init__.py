@@ -130,7 +130,8 @@ class _Mended:
             if better is None:
                 break
             more, its_edits, later = better
-            idea = replace(idea, change=f"{idea.change}; {more.change}", changes=(*idea.changes, *more.changes))
+            costs = tuple(dict.fromkeys((*idea.costs, *more.costs)))
+            idea = replace(idea, change=f"{idea.change}; {more.change}", changes=(*idea.changes, *more.changes), costs=costs)
             edits = (*edits, *its_edits)
         return idea, edits, later
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...edits import Edit
-from ...files import Files
-from ...fixplan import Refused, Step
-from ..outcome import outcome
-from ..refusal import Refusal
+from ..edits import Edit
+from ..files import Files
+from ..fixplan import Refused, Step
+from .outcome import outcome
+from .refusal import Refusal
 
 
 def step(
-    files: Files, place: str, change: str, edits: Iterable[Edit], strategy: str, lossless: bool, costs: Iterable[str]
+    files: Files,
+    place: str,
+    change: str,
+    edits: Iterable[Edit],
+    strategy: str,
+    lossless: bool = True,
+    costs: Iterable[str] = (),
 ) -> Step | Refused:
     """A step; Refused where the edits do not fit the files."""
     made = tuple(edits)
@@ -23,4 +29,4 @@ def step(
     changed = after.contents.keys() | after.gone
     before = sum(entry.size for entry in files.entries() if entry.name in changed and entry.size > 0)
     size = sum(content.size for content in after.contents.values())
-    return Step(place, change, made, lossless, before, size, "; ".join(costs), (), strategy)
+    return Step(place, change, made, lossless, before, size, tuple(costs), (), strategy)
