@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import fix, gate, rehearse, scan
-    from .explaining import explain
     from .report import Report
-    from .watching import guard, watch
+    from .verbs.explain import explain
+    from .verbs.watch import guard, watch
 
 __all__ = ["Report", "__version__", "explain", "fix", "gate", "guard", "rehearse", "scan", "watch"]
 __version__ = "0.1.0"
@@ -25,11 +25,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name in ("watch", "guard"):
-        from . import watching
+        from .verbs import watch as verb
 
-        return getattr(watching, name)
+        return getattr(verb, name)
     if name == "explain":
-        from .explaining import explain
+        from .verbs.explain import explain
 
         return explain
     if name == "Report":

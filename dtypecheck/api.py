@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import gating
-from .config import FAIL_ON, Demands, read_demands
-from .rehearsing import rehearse, rehearse_script
 from .report import Report
 from .request import WrongUse
-from .scanning import scan_paths
-from .watching import watch, watch_script
+from .settings import FAIL_ON, Demands, read_demands
+from .verbs import gate as gating
+from .verbs.rehearse import rehearse, rehearse_script
+from .verbs.scan import scan_paths
+from .verbs.watch import watch, watch_script
 
 if TYPE_CHECKING:
     from .messages.explain import Explanation
@@ -67,7 +67,8 @@ def fix(
 
     errors: request.WrongUse for what means nothing, fixing.refusal.Refusal for what cannot be done; nothing is changed then.
     """
-    from .mending import Ask, carry_out, plan_fix
+    from .verbs.apply import carry_out
+    from .verbs.fix import Ask, plan_fix
 
     ask = Ask(
         dtype, variant, device, select=tuple(select), to=to, components=tuple(components), as_variant=as_variant, swap=swap,
@@ -139,6 +140,6 @@ def _demands(policy: str | Path | None) -> Demands:
 
 def explain(fault: BaseException | str) -> Explanation:
     """Say what an exception, or the text of a message, a traceback or a log, means; see `explaining.explain`."""
-    from .explaining import explain as explained
+    from .verbs.explain import explain as explained
 
     return explained(fault)

@@ -91,7 +91,7 @@ def test_what_means_nothing_is_wrong_use(targets: tuple[str, ...], asked: dict[s
 
 
 def test_the_function_is_there_whatever_was_imported_before() -> None:
-    code = "import dtypecheck.gate.verdict, dtypecheck.gating, dtypecheck; from dtypecheck import gate"
+    code = "import dtypecheck.gate.verdict, dtypecheck.verbs.gate, dtypecheck; from dtypecheck import gate"
     code += "; print(gate is dtypecheck.gate, gate.__module__, dtypecheck.scan.__module__, 'torch' in __import__('sys').modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split() == ["True", "dtypecheck.api", "dtypecheck.api", "False"], done.stderr

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from dtypecheck.config import Demands, read_demands
 from dtypecheck.dtypes import F32
-from dtypecheck.gating import Asking, gate
 from dtypecheck.knowledge import Knowledge, folder
+from dtypecheck.settings import Demands, read_demands
 from dtypecheck.subjects.gated import Gate
+from dtypecheck.verbs.gate import Asking, gate
 from tests.loading import saved
 from tests.runs.watch import tiny
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from ..config import Settings, read_demands
 from ..gate.verdict import gate_code
 from ..render.words import clean
 from ..report import Report
 from ..request import WrongUse
+from ..settings import Settings, read_demands
 from .options import common, model_folders, settings_of
 from .output import Progress, counted, has_folder, show, spares, write_file
 
@@ -65,7 +65,7 @@ def gate(context: click.Context, /, targets: Sequence[str], **options: Any) -> N
     Exit codes: 0 deploy, or not proven; 1 do not deploy, or not proven and --require names what is missing; 2 wrong use;
     3 nothing could be looked at.
     """
-    from ..gating import Asking, gate
+    from ..verbs.gate import Asking, gate
 
     if not all(targets):
         raise WrongUse("an empty TARGET was given")
@@ -125,7 +125,7 @@ def _tell(report: Report, settings: Settings, options: dict[str, Any]) -> None:
 
 def _bytes(text: str) -> int:
     """`2GB` as bytes, in decimal units; 0 for none. errors: WrongUse."""
-    from ..keys import SIZE, Unfit
+    from ..settings.keys import SIZE, Unfit
 
     try:
         return 0 if text.strip() == "0" else int(SIZE.read(text))

@@ -15,13 +15,13 @@ from typing import Any, TextIO
 
 import click
 
-from ..config import Override, Settings
 from ..policy import Selection, choose, exit_code, idle, selection, suppress
 from ..render import format_of, renderer
 from ..render.options import Look
 from ..report import Report
 from ..request import WrongUse
-from ..settings_file import WEIGHTS
+from ..settings import Override, Settings
+from ..settings.file import WEIGHTS
 from .options import baseline_file
 
 
@@ -62,7 +62,7 @@ def counted(report: Report, settings: Settings, options: dict[str, Any]) -> Repo
     file = baseline_file(settings, options)
     if file is None:
         return report
-    from ..baseline import Baseline, known, read_baseline, renewed, text_of
+    from ..policy.baseline import Baseline, known, read_baseline, renewed, text_of
 
     def selected(code: str, path: str) -> bool:
         return chosen(path).has(code)

@@ -71,7 +71,8 @@ def _dtypes(thing: Thing, device: str | None) -> Mapping[str, DType] | None:
     found = _named(asked[0])
     for name, value in thing.fields.items():
         part = value.single
-        if isinstance(part, Thing) and part.kind == "model":
+        absent = thing.loads is not None and thing.loads.named(name) is None  # a ControlNet is no part of the folder
+        if isinstance(part, Thing) and part.kind == "model" and not absent:
             own = part.dtype.dtype
             if found is None or own is None or "" not in found:
                 return None

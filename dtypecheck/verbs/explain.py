@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from .knowledge import Knowledge, folders
-from .messages.explain import Explanation, explain_raised
-from .messages.explain import explain as explain_text
-from .messages.rows import Row, rows
-from .read.raised import chain, of
-from .render.explained import text
-from .subjects.shown import Operand
+from ..knowledge import Knowledge, folders
+from ..messages.explain import Explanation, explain_raised
+from ..messages.explain import explain as explain_text
+from ..messages.rows import Row, rows
+from ..read.raised import chain, of
+from ..render.explained import text
+from ..subjects.shown import Operand
 
 
 def explain(fault: BaseException | str, *, rules_dirs: Iterable[Path] = ()) -> Explanation:
@@ -43,7 +43,7 @@ def _live(fault: BaseException, known: tuple[Row, ...]) -> Explanation:
     found = explain_raised(raised, known)
     if "torch" not in sys.modules:
         return found
-    from .runs.watch.frames import operands
+    from ..runs.watch.frames import operands
 
     at = next((one for (one, _), record in zip(links, raised, strict=True) if record is found.raised), fault)
     path, klass, met = operands(at)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .checks.words import listed, size
-from .config import Demands
-from .findings import Where
-from .read.header import DEMAND
-from .report import Report
-from .subjects import Component, Pipeline, Problem
+from ..checks.words import listed, size
+from ..findings import Where
+from ..read.header import DEMAND
+from ..report import Report
+from ..settings import Demands
+from ..subjects import Component, Pipeline, Problem
 
 
 def unmet(report: Report, demands: Demands) -> tuple[Problem, ...]:

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from .engine import scan, scan_runs
-from .files import from_here, listed, place
-from .findings import Where
-from .fixing.traces import any_of
-from .knowledge import Knowledge, folders
-from .read.header import INTERRUPTED_FIX
-from .report import Report
-from .request import WrongUse, check_names, make
-from .scripted import AsGiven, Folders, scan_scripts
-from .subjects import Problem, Request
-from .subjects.values import Depth
+from ..engine import scan, scan_runs
+from ..engine.scripts import AsGiven, Folders, scan_scripts
+from ..files import from_here, listed, place
+from ..findings import Where
+from ..fixing.traces import any_of
+from ..knowledge import Knowledge, folders
+from ..read.header import INTERRUPTED_FIX
+from ..report import Report
+from ..request import WrongUse, check_names, make
+from ..subjects import Problem, Request
+from ..subjects.values import Depth
 
 
 def scan_paths(
@@ -61,7 +61,7 @@ def scan_paths(
     depth = _depth(values)
     for path in paths:
         request = asked(path)
-        resolve = Folders(known, models or {}, (Path.cwd(), path if path.is_dir() else path.parent))
+        resolve = Folders.of(path, known, models or {})
         if path.suffix in (".py", ".ipynb") and path.is_file():
             part = scan_scripts(AsGiven(path), request, known, resolve, arguments, told)
             report = report + replace(part, unlinked=resolve.unlinked, roots={path.as_posix(): from_here(path)})
@@ -104,7 +104,7 @@ def _interrupted(target: Path) -> list[Problem]:
     """What the journals beside and around a target tell of fixes that did not end; where there is none, nothing is imported."""
     if not any_of(target):
         return []
-    from .fixing.apply import unfinished
+    from ..fixing.apply import unfinished
 
     found = unfinished(target)
     return [Problem(INTERRUPTED_FIX, Where(path), f"{text}\n{commands}".strip()) for path, text, commands in found]

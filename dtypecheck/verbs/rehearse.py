@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .engine import asked_of, report_runs, stopping
-from .files import from_here, place
-from .knowledge import Knowledge, folders
-from .loading import plan
-from .read.layout import Reader
-from .report import Report
-from .request import NothingThere, WrongUse, check_names, make
-from .scanning import targets
-from .subjects import Pipeline, Problem
-from .subjects.shown import Run, Tried
+from ..engine import asked_of, report_runs, stopping
+from ..files import from_here, place
+from ..knowledge import Knowledge, folders
+from ..loading import plan
+from ..read.layout import Reader
+from ..report import Report
+from ..request import NothingThere, WrongUse, check_names, make
+from ..subjects import Pipeline, Problem
+from ..subjects.shown import Run, Tried
+from .scan import targets
 
 
 def rehearse(
@@ -68,7 +68,7 @@ def rehearse_script(
     target = targets([Path(path)])[0]
     request = make(None, None, device, (), known, Path.cwd())
     try:
-        from .runs.script import rehearse_script as perform
+        from ..runs.script import rehearse_script as perform
     except ImportError as fault:
         raise WrongUse(f"a rehearsal needs {fault.name}: pip install 'dtypecheck[torch]'") from None
     run = perform(target, arguments, known, request.device or "cuda", models or {}, request.libraries)
@@ -88,11 +88,11 @@ def _rehearsed(
 ) -> tuple[Run | None, tuple[Tried, ...]]:
     """The run, and where it crashes what would run instead; or every plan."""
     try:
-        from .runs.blame import blamed
-        from .runs.matrix import matrix as every_plan
-        from .runs.matrix import remedies
-        from .runs.rehearse import WrongCall
-        from .runs.rehearse import rehearse as perform
+        from ..runs.blame import blamed
+        from ..runs.matrix import matrix as every_plan
+        from ..runs.matrix import remedies
+        from ..runs.rehearse import WrongCall
+        from ..runs.rehearse import rehearse as perform
     except ImportError as fault:
         raise WrongUse(f"a rehearsal needs {fault.name}: pip install 'dtypecheck[torch]'") from None
     try:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .checks.words import listed
-from .dtypes import DType
-from .gate.missing import Missing
-from .report import Report
-from .request import dtypes
-from .subjects.loaded import Loaded
+from ..checks.words import listed
+from ..dtypes import DType
+from ..report import Report
+from ..request import dtypes
+from ..subjects.loaded import Loaded
+from .missing import Missing
 
 
 @dataclass(frozen=True, slots=True)

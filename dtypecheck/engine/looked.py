@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from .report import Report
-from .rule import Rule, find, matching, nearest, page
-from .subjects import Problem, Request
-from .subjects.scripts import Call, Script
-from .subjects.shown import Event, Run
-from .subjects.values import Survey, Values
+from ..report import Report
+from ..rule import Rule, find, matching, nearest, page
+from ..subjects import Problem, Request
+from ..subjects.scripts import Call, Script
+from ..subjects.shown import Event, Run
+from ..subjects.values import Survey, Values
 
 _KINDS: Final = {
     Script: "scripts", Call: "scripts", Run: "runs", Event: "runs", Survey: "values", Values: "values", Problem: "problems"

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from .dtypes import DType
-from .findings import SEVERITIES
+from ..dtypes import DType
+from ..findings import SEVERITIES
+from .file import find, table_in, toml_in
 from .keys import DTYPES, FLAG, RULES, SIZE, SOME, TEXT, BadSettings, Key, Kind, Unfit, choice, choices, read_keys, schema_of
 from .keys import table as one_table
 from .keys import tables as several_tables
-from .placed import Ground, fits, named
-from .settings_file import find, table_in, toml_in
+from .places import Ground, fits, named
 
 FORMATS: Final = ("terminal", "concise", "json", "html", "markdown", "sarif", "junit", "github", "gitlab")
 FAIL_ON: Final = (*SEVERITIES, "never")

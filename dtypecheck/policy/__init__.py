@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from .checks.reading.unused_ignore import UnusedIgnore, word_of
-from .config import Ignore, Override, Settings
-from .findings import SEVERITIES, Finding, Where, fingerprinted
-from .looked import could_fire, looked_at, paths_of, unused
-from .placed import fits, named
-from .report import Report
-from .rule import matching, nearest
+from ..checks.reading.unused_ignore import UnusedIgnore, word_of
+from ..engine.looked import could_fire, looked_at, paths_of, unused
+from ..findings import SEVERITIES, Finding, Where, fingerprinted
+from ..report import Report
+from ..rule import matching, nearest
+from ..settings import Ignore, Override, Settings
+from ..settings.places import fits, named
 
 CLEAN, FOUND, MISUSED, NOTHING = 0, 1, 2, 3
 

@@ -8,21 +8,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, get_args
 
-from .checks.words import listed
-from .config import CHECKS, Demands
-from .demands import unheard, unmet
-from .engine import judge
-from .findings import fingerprinted
-from .gate.missing import Kind, Missing, missing_of
-from .gate.verdict import for_gate, judged
-from .knowledge import Knowledge, folders
-from .loads import Judged, Load, judged_in, loads_of, meant, unjudged, worded
-from .rehearsing import rehearse, rehearse_script
-from .report import Report
-from .request import NothingThere, WrongUse, make
-from .scanning import scan_paths, targets
-from .subjects.loaded import Loaded
-from .subjects.shown import Run
+from ..checks.words import listed
+from ..engine import judge
+from ..findings import fingerprinted
+from ..gate.loads import Judged, Load, judged_in, loads_of, meant, unjudged, worded
+from ..gate.missing import Kind, Missing, missing_of
+from ..gate.verdict import for_gate, judged
+from ..knowledge import Knowledge, folders
+from ..policy.demands import unheard, unmet
+from ..report import Report
+from ..request import NothingThere, WrongUse, make
+from ..settings import CHECKS, Demands
+from ..subjects.loaded import Loaded
+from ..subjects.shown import Run
+from .rehearse import rehearse, rehearse_script
+from .scan import scan_paths, targets
 
 UP_TO: Final = 2_000_000_000
 """Bytes of the largest file whose numbers a gate reads."""

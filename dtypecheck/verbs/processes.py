@@ -12,15 +12,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from .engine import report_runs
-from .files import place
-from .knowledge import Knowledge
-from .read.runs import read_runs
-from .render.json import render
-from .render.options import Look
-from .report import Report
-from .subjects import Request
-from .subjects.shown import Run
+from ..engine import report_runs
+from ..files import place
+from ..knowledge import Knowledge
+from ..read.runs import read_runs
+from ..render.json import render
+from ..render.options import Look
+from ..report import Report
+from ..subjects import Request
+from ..subjects.shown import Run
 
 WAIT: Final = 30.0
 """Seconds that the first process waits for the others, once it is done itself."""

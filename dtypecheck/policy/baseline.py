@@ -15,13 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from .checks.reading.stale_baseline import StaleBaseline
-from .findings import Finding, Fix, Where, fingerprinted
-from .looked import could_fire, looked_at
-from .placed import Ground, named
-from .report import Report
-from .request import WrongUse
-from .rule import find
+from ..checks.reading.stale_baseline import StaleBaseline
+from ..engine.looked import could_fire, looked_at
+from ..findings import Finding, Fix, Where, fingerprinted
+from ..report import Report
+from ..request import WrongUse
+from ..rule import find
+from ..settings.places import Ground, named
 
 VERSION: Final = 1
 _TEXTS: Final = ("code", "path", "fingerprint", "message")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from .engine import judge
-from .findings import Finding, Where
-from .knowledge import Knowledge
+from ..findings import Finding, Where
+from ..knowledge import Knowledge
+from ..read.header import NO_REASON, UNUSED_IGNORE
+from ..read.scripts.ignores import Ignore, ignores
+from ..rule import matching
+from ..subjects import Problem, Request
+from ..subjects.scripts import Script
+from .judging import judge
 from .looked import about_scripts, could_fire, unused
-from .read.header import NO_REASON, UNUSED_IGNORE
-from .read.scripts.ignores import Ignore, ignores
-from .rule import matching
-from .subjects import Problem, Request
-from .subjects.scripts import Script
 
 _KINDS = frozenset({"scripts", "problems"})
 

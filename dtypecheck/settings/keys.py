@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
-from .dtypes import DType, nearest, parse
+from ..dtypes import DType, nearest, parse
 
 Schema = Mapping[str, Any]
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from .engine import report_runs
-from .knowledge import Knowledge, folders
+from ..engine import report_runs
+from ..knowledge import Knowledge, folders
+from ..report import Report
+from ..request import WrongUse, make
+from ..subjects import Request
+from ..subjects.shown import Run
 from .processes import gather, hand_in, here
-from .report import Report
-from .request import WrongUse, make
-from .subjects import Request
-from .subjects.shown import Run
 
 if TYPE_CHECKING:
-    from .runs.watch import Listening
+    from ..runs.watch import Listening
 
 LEVELS: Final = ("component", "module", "op")
 """How closely a watch looks: outermost calls, every module, every operator."""
@@ -45,7 +45,7 @@ class Watched:
 
     def _repr_html_(self) -> str:
         """The report, for a notebook."""
-        from .render.html import compact
+        from ..render.html import compact
 
         return compact(self.report)
 
@@ -177,7 +177,7 @@ def _level(name: str) -> str:
 
 def _parts() -> Any:
     try:
-        from .runs import watch as parts
+        from ..runs import watch as parts
     except ImportError as fault:
         raise WrongUse(f"a watch needs {fault.name}: pip install 'dtypecheck[torch]'") from None
     return parts

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .engine import judge_script
-from .files import Directory, Entry, Files
-from .findings import Finding, Where, fingerprinted
-from .ignoring import by_comments
-from .knowledge import Knowledge
-from .read.layout import Reader
-from .read.scripts import SUFFIXES, ScriptReader
-from .report import Report
-from .subjects import Pipeline, Request
-from .subjects.loaded import Loaded, loaded_by
+from ..files import Directory, Entry, Files
+from ..findings import Finding, Where, fingerprinted
+from ..knowledge import Knowledge
+from ..read.layout import Reader
+from ..read.scripts import SUFFIXES, ScriptReader
+from ..report import Report
+from ..subjects import Pipeline, Request
+from ..subjects.loaded import Loaded, loaded_by
+from .comments import by_comments
+from .judging import judge_script
 
 Resolve = Callable[[str], Pipeline | None]
 
@@ -79,6 +79,11 @@ class Folders:
     beside: Sequence[Path] = ()
     within: Files | None = None
     found: dict[str, Pipeline | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, target: Path, known: Knowledge, models: Mapping[str, Path]) -> Folders:
+        """Those for a script, or for the scripts in a folder. models: those that --model named."""
+        return cls(known, models, (Path.cwd(), target if target.is_dir() else target.parent))
 
     def __call__(self, name: str) -> Pipeline | None:
         """The pipeline or model of a name, without a load plan."""
