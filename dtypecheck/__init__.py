@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import fix, rehearse, scan
-    from .explaining import explain
+    from .api import fix, gate, rehearse, scan
     from .report import Report
-    from .watching import guard, watch
+    from .verbs.explain import explain
+    from .verbs.watch import guard, watch
 
-__all__ = ["Report", "__version__", "explain", "fix", "guard", "rehearse", "scan", "watch"]
+__all__ = ["Report", "__version__", "explain", "fix", "gate", "guard", "rehearse", "scan", "watch"]
 __version__ = "0.1.0"
 
 
@@ -24,11 +25,11 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name in ("watch", "guard"):
-        from . import watching
+        from .verbs import watch as verb
 
-        return getattr(watching, name)
+        return getattr(verb, name)
     if name == "explain":
-        from .explaining import explain
+        from .verbs.explain import explain
 
         return explain
     if name == "Report":
@@ -36,6 +37,24 @@ def __getattr__(name: str) -> Any:
 
         return Report
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(ModuleType):
+    """This package: `gate` is the function, though a package of that name lies in it, which imports find by themselves."""
+
+    @property
+    def gate(self) -> Any:
+        """The function of the API."""
+        from . import api
+
+        return api.gate
+
+    @gate.setter
+    def gate(self, _: ModuleType) -> None:
+        """What an import of the inner package puts here."""
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def _show_in(shell: Any) -> None:

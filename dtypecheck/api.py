@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .rehearsing import rehearse, rehearse_script
 from .report import Report
-from .scanning import scan_paths
-from .watching import watch, watch_script
+from .request import WrongUse
+from .settings import FAIL_ON, Demands, read_demands
+from .verbs import gate as gating
+from .verbs.rehearse import rehearse, rehearse_script
+from .verbs.scan import scan_paths
+from .verbs.watch import watch, watch_script
 
 if TYPE_CHECKING:
     from .messages.explain import Explanation
 
-__all__ = ["explain", "fix", "rehearse", "rehearse_script", "scan", "scan_paths", "watch", "watch_script"]
+__all__ = ["explain", "fix", "gate", "rehearse", "rehearse_script", "scan", "scan_paths", "watch", "watch_script"]
 
 
 def scan(
@@ -65,17 +68,23 @@ def fix(
     apply: bool = False,
     lossy: bool = False,
     out: str | Path | None = None,
+    models: Mapping[str, str | Path] | None = None,
 ) -> Report:
-    """Plan what would mend a model's files, and with `apply` or `out` do it; `.fix` of the report holds the plan.
+    """Plan what would mend a model's files or a script, and with `apply` or `out` do it; `.fix` of the report holds the plan.
 
     dtype, variant, device: what it is judged under. to: convert to this dtype instead of answering findings. out: a new folder
-    to write the fixed model to, the source is left alone. lossy: also steps that lose numbers.
+    to write the fixed model to, the source is left alone. lossy: also steps that lose numbers. models: folders that hub ids in
+    scripts stand for.
 
     errors: request.WrongUse for what means nothing, fixing.refusal.Refusal for what cannot be done; nothing is changed then.
     """
-    from .mending import Ask, carry_out, plan_fix
+    from .verbs.apply import carry_out
+    from .verbs.fix import Ask, plan_fix
 
-    ask = Ask(dtype, variant, device, (), tuple(select), (), to, tuple(components), as_variant, swap=swap, lossy=lossy)
+    ask = Ask(
+        dtype, variant, device, select=tuple(select), to=to, components=tuple(components), as_variant=as_variant, swap=swap,
+        lossy=lossy, models=_folders(models),
+    )  # fmt: skip
     report = plan_fix(path, ask)
     if report.fix is None or not report.fix.plan.steps or not (apply or out):
         return report
@@ -83,8 +92,65 @@ def fix(
     return carry_out(Path(report.label), done, out=Path(out) if out else None, left_out=left_out)
 
 
+def gate(
+    *targets: str | Path,
+    dtype: str | None = None,
+    variant: str | None = None,
+    device: str | None = None,
+    adapters: Iterable[str | Path] = (),
+    libraries: Iterable[str] = (),
+    models: Mapping[str, str | Path] | None = None,
+    arguments: Sequence[str] = (),
+    policy: str | Path | None = None,
+    require: Iterable[str] = (),
+    values_up_to: int = gating.UP_TO,
+    rehearse: bool = True,
+    run_scripts: bool = False,
+    fail_on: str = "error",
+) -> Report:
+    """Say whether models and scripts may be deployed together; `.gate` of the report has the verdict and because of what.
+
+    targets: model folders and files, scripts, and the run.json of a watch. dtype, variant, device, libraries: as in `scan`;
+    without a dtype a model is judged as the scripts load it. models: folders that hub ids in scripts stand for. arguments: the
+    scripts' own. policy: a TOML file of demands. require: evidence that must be there: rehearsal, run, values, weights, scripts.
+    values_up_to: bytes of the largest file whose numbers are read, 0 for none. rehearse: where torch is installed.
+    run_scripts: execute the scripts in a rehearsal too, which is no sandbox. fail_on: the least severity that forbids it.
+    No settings file is read.
+
+    errors: request.WrongUse for what means nothing, config.BadSettings for a policy that cannot be read.
+    """
+    if not targets:
+        raise WrongUse("a gate needs a model or a script to look at")
+    if fail_on not in FAIL_ON:
+        raise WrongUse(f"fail_on is {fail_on!r}; it is one of {', '.join(FAIL_ON)}")
+    asking = gating.Asking(
+        dtype, variant, device, tuple(libraries), [Path(adapter) for adapter in adapters], models=_folders(models),
+        arguments=tuple(arguments), demands=_demands(policy), required=tuple(require), up_to=values_up_to, rehearse=rehearse,
+        run_scripts=run_scripts,
+    )  # fmt: skip
+    gated = gating.gate([Path(target) for target in targets], asking)
+    return gated.verdict(gated.report, fail_on)
+
+
+def _folders(models: Mapping[str, str | Path] | None) -> dict[str, Path]:
+    """The folders that hub ids stand for. errors: WrongUse for one that is not there."""
+    found = {name: Path(folder) for name, folder in (models or {}).items()}
+    for name, folder in found.items():
+        if not folder.is_dir():
+            raise WrongUse(f"models: {name} stands for {folder}, and there is no such folder")
+    return found
+
+
+def _demands(policy: str | Path | None) -> Demands:
+    if policy is None:
+        return Demands()
+    if not Path(policy).is_file():
+        raise WrongUse(f"{policy}: there is no such policy file")
+    return read_demands(Path(policy))
+
+
 def explain(fault: BaseException | str) -> Explanation:
     """Say what an exception, or the text of a message, a traceback or a log, means; see `explaining.explain`."""
-    from .explaining import explain as explained
+    from .verbs.explain import explain as explained
 
     return explained(fault)

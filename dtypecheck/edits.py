@@ -65,7 +65,6 @@ class Take:
     """A part of a Store: the tensors of the weight file `source` whose key contains a match of `pattern` ("" matches all).
 
     dtype: the safetensors name that floating tensors among them are stored as; "" leaves them as they are. Integers, bools,
-    dtype: the safetensors name that floating tensors among them are stored as; "" leaves them as they are. Integers, bools,
     complex numbers and packed formats (narrower than 16 bits) are never cast, except that `whole` casts what is named.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -132,6 +132,19 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed(Directory):
+    """A directory that is walked once, however often it is asked for its files: what comes or goes meanwhile is not seen."""
+
+    found: list[Entry] = field(default_factory=list, compare=False)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file below the root, as it was when it was asked for first."""
+        if not self.found:
+            self.found.extend(Directory.entries(self))
+        return iter(self.found)
+
+
+@dataclass(frozen=True, slots=True)
 class OneFile:
     """A single file on this disk, seen as a place that holds just it."""
 
@@ -150,6 +163,23 @@ class OneFile:
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of the file."""
         return _read(str(self.path), start, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Those files of a place whose names are wanted."""
+
+    files: Files
+    wanted: Callable[[str], bool]
+    label: str = ""
+
+    def entries(self) -> Iterator[Entry]:
+        """Those of them that are there."""
+        return (entry for entry in self.files.entries() if self.wanted(entry.name))
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of one of them."""
+        return self.files.read(name, start, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +231,11 @@ def place(path: Path, label: str | None = None) -> Directory | OneFile:
     """The Files of a path on this disk: a directory, or a single file."""
     name = path.as_posix() if label is None else label
     return Directory(path, name) if path.is_dir() else OneFile(path, name)
+
+
+def listed(files: Files) -> Files:
+    """The same place; a directory is walked once at most."""
+    return Listed(files.root, files.label, source=files.source) if isinstance(files, Directory) else files
 
 
 def from_here(path: Path) -> str:

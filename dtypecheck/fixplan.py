@@ -14,8 +14,8 @@ class Step:
 
     place: the file or folder that people look for; change: what happens to it, `force_upcast: false -> true`, `fp32 -> bf16,
     1,680 tensors`. codes: the rules whose findings it answers, none where the user asked for it. before, after: bytes of the
-    files it touches. costs: what is lost and gained by it in words, "nothing overflows, 0.02 % underflow". lossless: no number
-    that is held today is lost. strategy: the word that --strategy knows it by.
+    files it touches. costs: what is lost and gained by it, a sentence each: "nothing overflows, 0.02 % underflow". lossless: no
+    number that is held today is lost. strategy: the word that --strategy knows it by.
     """
 
     place: str
@@ -24,7 +24,7 @@ class Step:
     lossless: bool = True
     before: int = 0
     after: int = 0
-    costs: str = ""
+    costs: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     strategy: str = ""
 

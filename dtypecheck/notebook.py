@@ -16,7 +16,7 @@ from .render.html import compact
 from .render.options import Look
 from .report import Report
 from .request import WrongUse
-from .watching import LEVELS, watch
+from .verbs.watch import LEVELS, watch
 
 WIDTH: Final = 100
 """Columns of a report where there is no HTML: a console."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from .config import Settings
     from .report import Report
+    from .settings import Settings
     from .subjects.shown import Run
-    from .watching import Watched
+    from .verbs.watch import Watched
 
 LEVELS: Final = ("component", "module", "op")
 FAIL_ON: Final = ("error", "warning", "note", "never")
@@ -188,7 +188,7 @@ def started(target: Any = None, **options: Any) -> Iterator[Watched]:
     """A watch. A test fails with one line where torch is missing."""
     __tracebackhide__ = True
     from .request import WrongUse
-    from .watching import watch
+    from .verbs.watch import watch
 
     with ExitStack() as stack:
         try:
@@ -227,10 +227,10 @@ def told(report: Report) -> str:
 
 def settings_of(config: pytest.Config) -> Settings:
     """Those of the nearest settings file from pytest's root folder upward. errors: UsageError for one that is not understood."""
-    from .config import BadSettings, Settings, read
     from .policy import UnknownRule
     from .report import Report
-    from .settings_file import find
+    from .settings import BadSettings, Settings, read
+    from .settings.file import find
 
     try:
         found = find(config.rootpath)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dtypecheck.baseline import Baseline, Entry, read_baseline, text_of
 from dtypecheck.cli import main
+from dtypecheck.policy.baseline import Baseline, Entry, read_baseline, text_of
 from dtypecheck.request import WrongUse
 from dtypecheck.testing import lay_out
 

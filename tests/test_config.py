@@ -10,8 +10,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from dtypecheck import settings_file
-from dtypecheck.config import (
+from dtypecheck.dtypes import BF16, F16, F32
+from dtypecheck.read.formats import READERS
+from dtypecheck.settings import (
     BadSettings,
     Demands,
     Ignore,
@@ -23,10 +24,9 @@ from dtypecheck.config import (
     read,
     read_demands,
 )  # fmt: skip
-from dtypecheck.dtypes import BF16, F16, F32
-from dtypecheck.placed import Ground, fits
-from dtypecheck.read.formats import READERS
-from dtypecheck.settings_file import search
+from dtypecheck.settings import file as settings_file
+from dtypecheck.settings.file import search
+from dtypecheck.settings.places import Ground, fits
 
 
 def lay(root: Path, **files: str) -> Path:
@@ -359,7 +359,7 @@ def test_the_suffixes_of_weights_are_those_of_the_readers() -> None:
 
 # the schema for editors
 
-SCHEMA = Path(settings_file.__file__).parent / "settings.schema.json"
+SCHEMA = Path(settings_file.__file__).parent / "schema.json"
 EXAMPLES = (
     FULL,
     f"[gate]\n{GATE}",
@@ -388,7 +388,7 @@ WRONG = (
 
 def test_the_schema_in_the_package_is_the_one_that_is_printed() -> None:
     assert json.loads(SCHEMA.read_text("utf-8")) == config_schema(), (
-        "dtypecheck dev config-schema > dtypecheck/settings.schema.json"
+        "dtypecheck dev config-schema > dtypecheck/settings/schema.json"
     )
 
 

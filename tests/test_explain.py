@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dtypecheck
-from dtypecheck.explaining import all_rows, explain
 from dtypecheck.render import explained, explained_forms
 from dtypecheck.render.options import Look
+from dtypecheck.verbs.explain import all_rows, explain
 
 from .read.test_trace import COMFY, JUPYTER, OLD, PIPELINE, RICH, SDXL
 

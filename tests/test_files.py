@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtypecheck.files import Directory, Entry, Files, Memory, OneFile, inside, place
+from dtypecheck.files import Directory, Entry, Files, Memory, OneFile, inside, listed, place
 
 BLOB = "0123456789abcdef" * 4
 
@@ -275,3 +275,19 @@ def test_no_name_leaves_the_folder_on_any_system(folder: str, name: str) -> None
     windows = ntpath.normpath(ntpath.join("C:\\root", found))
     assert windows.lower().startswith(ntpath.normpath(f"C:\\root\\{folder}").rstrip("\\").lower() + "\\")
     assert "\0" not in found
+
+
+def test_a_listed_directory_is_walked_once_and_reads_what_is_there_now(tmp_path: Path) -> None:
+    lay(tmp_path, **{"a/x.json": b"1", "b.json": b"2"})
+    files = listed(Directory(tmp_path, "m"))
+    assert names(files) == ["a/x.json", "b.json"]
+    assert files.label == "m"
+    lay(tmp_path, **{"c.json": b"3", "b.json": b"4"})
+    assert names(files) == ["a/x.json", "b.json"]
+    assert names(Directory(tmp_path)) == ["a/x.json", "b.json", "c.json"]
+    assert files.read("b.json") == b"4"
+
+
+def test_a_single_file_has_nothing_to_walk(tmp_path: Path) -> None:
+    lay(tmp_path, **{"b.json": b"2"})
+    assert listed(OneFile(tmp_path / "b.json")) == OneFile(tmp_path / "b.json")

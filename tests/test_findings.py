@@ -75,8 +75,9 @@ def test_a_fingerprint_can_be_made_of_any_name() -> None:
 
 
 def test_a_muted_finding_keeps_everything_but_its_weight() -> None:
-    muted = finding().mute("known")
-    assert (muted.muted, replace(muted, muted=None)) == ("known", finding())
+    muted = finding().mute("known", "baseline")
+    assert (muted.muted, muted.muted_by) == ("known", "baseline")
+    assert replace(muted, muted=None, muted_by=None) == finding()
 
 
 def test_findings_sort_from_the_worst_then_by_code_and_place() -> None:

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from dtypecheck.config import Demands
 from dtypecheck.dtypes import BF16, F32
 from dtypecheck.gate.missing import Missing
 from dtypecheck.gate.verdict import gate_code, judged
-from dtypecheck.gating import Asking, gate
 from dtypecheck.knowledge import Knowledge, folder
 from dtypecheck.report import Report
 from dtypecheck.request import WrongUse
+from dtypecheck.settings import Demands
 from dtypecheck.subjects.gated import Gate
+from dtypecheck.verbs.gate import Asking, gate
 from tests.loading import saved
 from tests.runs.watch import tiny
 
@@ -371,3 +371,22 @@ def test_settings_say_how_a_target_is_loaded(model: Path) -> None:
         [model], Asking(rehearse=False, each=lambda path: {"dtype": "bfloat16", "variant": None, "device": "a100"})
     ).report
     assert {c.loads().dtype.short for p in report.pipelines for c in p.components if c.loads().dtype} == {"bf16"}  # type: ignore[union-attr]
+
+
+def test_a_part_that_is_cast_after_the_last_call_is_no_second_way_to_load_the_model(model: Path) -> None:
+    Path("serve.py").write_text(SCRIPT + "pipe.vae.to(torch.bfloat16)\n")
+    report = gate([model, Path("serve.py")], Asking(rehearse=False)).report
+    assert [load.asked for load in report.loaded] == ["float16"]
+    assert len(report.pipelines) == 1
+
+
+def test_a_part_that_the_folder_has_not_is_no_wrong_use(model: Path) -> None:
+    Path("serve.py").write_text(
+        "import torch\n"
+        "from diffusers import ControlNetModel, StableDiffusionControlNetPipeline\n"
+        'net = ControlNetModel.from_pretrained("owner/net", torch_dtype=torch.float16)\n'
+        'pipe = StableDiffusionControlNetPipeline.from_pretrained("model", controlnet=net, torch_dtype=torch.float16)\n'
+        'pipe("a cat", image=None)\n'
+    )
+    (load,) = [load for load in gate([model, Path("serve.py")], Asking(rehearse=False)).report.loaded if load.repo == "model"]
+    assert load.asked == "float16"

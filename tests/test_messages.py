@@ -9,7 +9,6 @@ import pytest
 
 from dtypecheck import checks
 from dtypecheck.dtypes import BF16, BOOL, F8_E4M3, F8_E5M2, F16, F32, F64, I8, I64, U8, DType
-from dtypecheck.explaining import all_rows
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.messages.explain import explain
 from dtypecheck.messages.fill import fill
@@ -20,6 +19,7 @@ from dtypecheck.messages.spelled import spelled
 from dtypecheck.messages.windows import BIG, reduced
 from dtypecheck.rule import rules
 from dtypecheck.subjects.shown import Operand
+from dtypecheck.verbs.explain import all_rows
 
 from .message_texts import NEAR_MISSES, SEEN, TYPED
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from dtypecheck import checks
-from dtypecheck.config import Ignore, Override
 from dtypecheck.dtypes import F16, F32
 from dtypecheck.findings import Finding, Severity, Where
 from dtypecheck.policy import Selection, UnknownRule, choose, codes, exit_code, rehearsal_code, selection, suppress, watch_code
 from dtypecheck.report import Report
 from dtypecheck.rule import rules
+from dtypecheck.settings import Ignore, Override
 from dtypecheck.subjects.shown import Outcome, Run, Tried
 
 checks.load()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dtypecheck.config import parse
 from dtypecheck.knowledge import Knowledge, folder
+from dtypecheck.settings import parse
 from dtypecheck.testing import lay_out
 
 from .pictures import PICTURES as PICTURES_OF
@@ -204,8 +204,9 @@ def test_there_is_exactly_one_test_command() -> None:
         (0, "error DT110 vae/diffusion_pytorch_model.safetensors"),
         (1, "runs None"),
         (2, "error DT307 the output of net is not finite: 0 (fp16) overflowed"),
+        (3, "not proven nothing speaks against it, but it was not rehearsed"),
     ],
-    ids=["scan", "rehearse", "watch"],
+    ids=["scan", "rehearse", "watch", "gate"],
 )
 def test_a_python_example_runs(number: int, printed: str, cases: Path, tmp_path: Path) -> None:
     code = re.findall(r"```python\n([\s\S]+?)```", README)[number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,16 @@ def test_a_comment_mutes_a_finding_of_its_line_if_it_gives_a_reason(place: Path,
     (place / "s.py").write_text(f"import torch\ntorch.randn(2).bfloat16().numpy()  {comment}\n")
     (finding,) = [found for found in scan_paths([Path("s.py")]).findings if found.code == "DT207"]
     assert finding.muted == muted
+
+
+def test_a_folder_is_walked_once_for_its_models_and_its_scripts(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = place / "app/a/b/c"  # two levels are listed for undo data too
+    deep.mkdir(parents=True)
+    (deep / "serve.py").write_text(SERVE)
+    walked: list[str] = []
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: walked.append(str(folder)) or real(folder))
+    report = scan_paths([Path()])
+    assert report.seen["scripts"] == 2
+    assert report.pipelines
+    assert [folder for folder in walked if folder.endswith("c")] == ["app/a/b/c"]

@@ -10,8 +10,8 @@ import pytest
 from dtypecheck.cli import main
 from dtypecheck.findings import Finding
 from dtypecheck.read.scripts.ignores import Ignore, ignores
-from dtypecheck.scanning import scan_paths
 from dtypecheck.testing import lay_out
+from dtypecheck.verbs.scan import scan_paths
 
 BAD = "torch.randn(2).bfloat16().numpy()"
 """What DT207 is about."""

@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 import click
 
 from .. import __version__
-from ..config import BadSettings
 from ..fixing.refusal import Refusal
 from ..knowledge import BadRow
 from ..plugins import BadPlugin
 from ..policy import FOUND, MISUSED, NOTHING, UnknownRule
 from ..request import NothingThere, WrongUse
+from ..settings import BadSettings
 from . import dev, explain, fix, gate, reference, rehearse, scan, undo, watch
 from .output import read_or_not
 from .progress import Bar

@@ -83,7 +83,7 @@ def rules() -> Iterator[tuple[str, str]]:
 
 def rules_and_messages() -> Iterator[tuple[str, str]]:
     """What `explain` has a page of."""
-    from ..explaining import all_rows
+    from ..verbs.explain import all_rows
 
     yield from ((word, about) for word, about in rules() if len(word) > len("DT0"))
     yield from ((row.name, "a message") for row in all_rows(()))
@@ -134,7 +134,7 @@ def libraries() -> Iterator[tuple[str, str]]:
 
 def evidence() -> Iterator[tuple[str, str]]:
     """What a gate can be told to insist on."""
-    from ..config import CHECKS
+    from ..settings import CHECKS
 
     yield from ((kind, "") for kind in CHECKS)
 

@@ -85,7 +85,7 @@ def config_schema() -> None:
     """Print the JSON schema of [tool.dtypecheck] and dtypecheck.toml, for editors."""
     import json
 
-    from ..config import config_schema as schema
+    from ..settings import config_schema as schema
 
     click.echo(json.dumps(schema(), indent=2))
 

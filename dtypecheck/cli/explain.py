@@ -64,8 +64,8 @@ def _listed(words: Sequence[str], out: Out, form: str, look: Look, rules_dirs: S
 
     errors: UnknownRule, which names the nearest, for a word that can be nothing else.
     """
-    from ..explaining import all_rows
     from ..render.pages import explain_rule, is_rule, list_rules, near_rule
+    from ..verbs.explain import all_rows
 
     if not words:
         list_rules(out, form)
@@ -97,8 +97,8 @@ def _page(row: Row, out: Out, form: str, look: Look) -> None:
 
 def _message(text: str, out: Out, form: str, look: Look, rules_dirs: Sequence[Path]) -> int:
     """Explain a text; exit code 3 where nothing in it is known."""
-    from ..explaining import explain as explained_text
     from ..render import explained, explained_forms
+    from ..verbs.explain import explain as explained_text
 
     found = explained_text(text, rules_dirs=rules_dirs)
     if form == "terminal":

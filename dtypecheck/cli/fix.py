@@ -105,8 +105,8 @@ def fix(context: click.Context, /, targets: Sequence[str], **options: Any) -> No
 
 def _planned(path: Path, target: Path | None, settings: Any, options: dict[str, Any]) -> None:
     """Apply a plan from its file, or show it."""
-    from ..mending import diff_of, read_fix
     from ..report import Report
+    from ..verbs.apply import diff_of, read_fix
 
     for name in _DECIDED:
         if options[name]:
@@ -124,7 +124,8 @@ def _planned(path: Path, target: Path | None, settings: Any, options: dict[str, 
 
 def _fix(target: Path, settings: Any, options: dict[str, Any]) -> None:
     from ..fixing.planfile import text_of
-    from ..mending import Ask, diff_of, plan_fix
+    from ..verbs.apply import diff_of
+    from ..verbs.fix import Ask, plan_fix
 
     wanted = {key: options[key] or getattr(settings, key) for key in ("dtype", "variant", "device")}
     doing = options["apply"] or options["out"]
@@ -168,7 +169,7 @@ def _fix(target: Path, settings: Any, options: dict[str, Any]) -> None:
 
 def _end(target: Path, settings: Any, options: dict[str, Any]) -> None:
     """End the fix of this target that was interrupted, if one was, and exit."""
-    from ..mending import end_fix
+    from ..verbs.apply import end_fix
 
     with Bar("ending an interrupted fix", options["quiet"]) as told:
         report = end_fix(
@@ -185,7 +186,7 @@ def _end(target: Path, settings: Any, options: dict[str, Any]) -> None:
 def _carry_out(
     target: Path, plan: FixPlan, left_out: Sequence[Step], settings: Any, options: dict[str, Any], read: bool = False
 ) -> None:
-    from ..mending import carry_out
+    from ..verbs.apply import carry_out
 
     with Bar("writing", options["quiet"]) as told:
         report = carry_out(

@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from ..config import Settings, read_demands
 from ..gate.verdict import gate_code
+from ..render.words import clean
 from ..report import Report
 from ..request import WrongUse
+from ..settings import Settings, read_demands
 from .options import common, models_of, reach, remote, settings_of
-from .output import Progress, counted, has_folder, show, write_file
+from .output import Progress, counted, has_folder, show, spares, write_file
 
 
 class _Gate(click.Command):
@@ -63,12 +64,18 @@ def gate(context: click.Context, /, targets: Sequence[str], **options: Any) -> N
     Exit codes: 0 deploy, or not proven; 1 do not deploy, or not proven and --require names what is missing; 2 wrong use;
     3 nothing could be looked at.
     """
-    from ..gating import Asking, gate
+    from ..verbs.gate import Asking, gate
 
     if not all(targets):
         raise WrongUse("an empty TARGET was given")
     for path in (options["output"], options["sarif"]):
         has_folder(path)
+        spares(path, [Path(target) for target in targets])
+    if options["sarif"] and options["output"] and options["sarif"].absolute() == options["output"].absolute():
+        raise WrongUse(f"-o and --sarif both name {options['sarif']}: the one would take the place of the other")
+    for key in ("variant", "device"):
+        if options[key] == "":
+            raise WrongUse(f"--{key} is empty; leave it out instead")
     settings = settings_of(options["config"])
     given = {key: options[key] for key in ("dtype", "variant", "device") if options[key] is not None}
     asking = Asking(
@@ -108,13 +115,17 @@ def _tell(report: Report, settings: Settings, options: dict[str, Any]) -> None:
     if on_github and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         from ..render.github import summary
 
-        with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(summary(report))
+        try:
+            with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(summary(report))
+        except OSError as fault:  # the verdict is told and stands: a page that cannot be written does not stop a deployment
+            why = fault.strerror or fault
+            click.echo(clean(f"dtypecheck: the summary is not written, {page} ($GITHUB_STEP_SUMMARY): {why}"), err=True)
 
 
 def _bytes(text: str) -> int:
     """`2GB` as bytes, in decimal units; 0 for none. errors: WrongUse."""
-    from ..keys import SIZE, Unfit
+    from ..settings.keys import SIZE, Unfit
 
     try:
         return 0 if text.strip() == "0" else int(SIZE.read(text))

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import click
 
-from ..config import FAIL_ON, Settings, read
-from ..placed import Ground, named
 from ..remote.targets import Remote, target_of
 from ..render import FORMATS
 from ..request import WrongUse
-from ..settings_file import search
+from ..settings import FAIL_ON, Settings, read
+from ..settings.file import search
+from ..settings.places import Ground, named
 
 NAME: Final = "dtypecheck.baseline.json"
 """What a baseline is called where nobody says otherwise."""

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any, TextIO
 
 import click
 
-from ..config import Override, Settings
 from ..policy import Selection, choose, exit_code, idle, selection, suppress
 from ..render import format_of, renderer
 from ..render.options import Look
 from ..report import Report
 from ..request import WrongUse
+from ..settings import Override, Settings
+from ..settings.file import WEIGHTS
 from .options import baseline_file
 
 
@@ -61,7 +62,7 @@ def counted(report: Report, settings: Settings, options: dict[str, Any]) -> Repo
     file = baseline_file(settings, options)
     if file is None:
         return report
-    from ..baseline import Baseline, known, read_baseline, renewed, text_of
+    from ..policy.baseline import Baseline, known, read_baseline, renewed, text_of
 
     def selected(code: str, path: str) -> bool:
         return chosen(path).has(code)
@@ -130,10 +131,26 @@ def has_folder(path: Path | None) -> None:
         raise WrongUse(f"-o {path}: there is no folder {path.parent}")
 
 
+def spares(path: Path | None, targets: Iterable[Path]) -> None:
+    """errors: WrongUse when a report is to take the place of what it is about: a script, a file of weights, a config."""
+    if path is None or not path.is_file():
+        return
+    there = path.resolve()
+    of_a_model = path.suffix in (*WEIGHTS, ".py", ".ipynb") or path.name.endswith(("config.json", "index.json"))
+    for place in (target.resolve() for target in targets):
+        if there == place or (of_a_model and there.is_relative_to(place)):
+            raise WrongUse(f"-o {path}: that is looked at, and the report would take its place")
+
+
 def replace_file(path: Path, text: str) -> None:
     """Write a file whole or not at all: beside it first, then renamed; what is no plain file is written to as it is."""
     if path.exists() and not path.is_file():
-        path.write_text(text, "utf-8", errors="backslashreplace")
+        try:
+            path.write_text(text, "utf-8", errors="backslashreplace")
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            raise OSError(fault.errno, fault.strerror, str(path)) from None
         return
     beside = path.with_name(f".dtypecheck-{os.getpid()}.part")  # the name itself may be as long as names can be
     try:

@@ -12,7 +12,7 @@ import click
 from ..policy import rehearsal_code
 from ..request import WrongUse
 from .options import ScriptCommand, call_values, common, models_of, settings_of
-from .output import Progress, finish, has_folder
+from .output import Progress, finish, has_folder, spares
 
 
 @click.command(cls=ScriptCommand)
@@ -44,6 +44,7 @@ def rehearse(
     if not target:
         raise WrongUse("an empty TARGET was given")
     has_folder(options["output"])
+    spares(options["output"], [Path(target)])
     settings = settings_of(options["config"])
     device = options["device"] or settings.device or "cuda"
     dirs, online = options["rules_dir"], not options["offline"]

@@ -11,7 +11,7 @@ import click
 
 from ..request import WrongUse
 from .options import ScriptCommand, common, models_of, reach, remote, settings_of
-from .output import Progress, finish, has_folder
+from .output import Progress, finish, has_folder, spares
 
 _DEPTHS = ("quick", "full")
 
@@ -68,6 +68,7 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
     if not all(targets):
         raise WrongUse("an empty TARGET was given")
     has_folder(options["output"])
+    spares(options["output"], map(Path, targets))
     for key in ("variant", "device"):
         if options[key] == "":
             raise WrongUse(f"--{key} is empty; leave it out instead")

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from ..config import Settings
 from ..policy import MISUSED, watch_code
 from ..report import Report
 from ..request import WrongUse
+from ..settings import Settings
 from .options import ScriptCommand, common, settings_of
-from .output import finish, has_folder, write
+from .output import finish, has_folder, spares, write
 
 
 @click.command(cls=ScriptCommand)
@@ -37,8 +37,8 @@ def watch(
 
     Exit codes: the script's own if it is not 0, else 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing was seen.
     """
-    from ..processes import here
-    from ..watching import watch_script
+    from ..verbs.processes import here
+    from ..verbs.watch import watch_script
 
     if not target.endswith(".py"):
         raise WrongUse(
@@ -48,6 +48,7 @@ def watch(
         raise WrongUse("the script owns the output: write json with -o FILE")
     for path in (options["output"], html):
         has_folder(path)
+        spares(path, [Path(target)])
     settings = settings_of(options["config"])
     if options["output"] is not None:
         options["output"] = options["output"].absolute()  # a script may change the working directory

@@ -25,8 +25,8 @@ class Overlay:
 
     def entries(self) -> Iterator[Entry]:
         """Every file as it would be, sorted by the parts of its name."""
-        kept = [entry for entry in self.below.entries() if entry.name not in self.gone and entry.name not in self.contents]
-        own = {entry.name: entry for entry in self.below.entries()} if self.contents else {}
+        own = {entry.name: entry for entry in self.below.entries()}
+        kept = [entry for name, entry in own.items() if name not in self.gone and name not in self.contents]
         new = [
             own[content.of]._replace(name=name) if isinstance(content, Same) else Entry(name, content.size, f"planned:{name}")
             for name, content in self.contents.items()

@@ -30,8 +30,9 @@ def document(plan: FixPlan) -> dict[str, Any]:
     """The plan as plain dicts and lists."""
     steps = []
     for step in plan.steps:
-        shown = {item.name: getattr(step, item.name) for item in fields(Step) if item.name not in ("edits", "codes")}
-        steps.append({**shown, "codes": list(step.codes), "edits": [edit_document(edit) for edit in step.edits]})
+        shown = {item.name: getattr(step, item.name) for item in fields(Step) if item.name != "edits"}
+        made = [edit_document(edit) for edit in step.edits]
+        steps.append({**shown, "costs": list(step.costs), "codes": list(step.codes), "edits": made})
     return {
         "fix_plan": VERSION,
         "target": plan.target,

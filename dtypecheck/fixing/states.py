@@ -25,7 +25,7 @@ def states(files: Files, edits: Iterable[Edit], hashed: bool, told: Callable[[Pr
     done = 0
     for path in paths:
         size = sizes.get(path, -1)
-        digest = sha256(files, path, size) if hashed and size >= 0 else ""
+        digest = sha256_of(files, path, size) if hashed and size >= 0 else ""
         done += max(0, size)
         if told and hashed:
             from .apply import Progress
@@ -35,7 +35,7 @@ def states(files: Files, edits: Iterable[Edit], hashed: bool, told: Callable[[Pr
     return found
 
 
-def sha256(files: Files, path: str, size: int) -> str:
+def sha256_of(files: Files, path: str, size: int) -> str:
     """The sha256 of a file, read in pieces."""
     digest = hashlib.sha256()
     for start in range(0, size, _CHUNK):

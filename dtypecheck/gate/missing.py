@@ -9,6 +9,7 @@ from typing import Literal
 from ..checks.words import size
 from ..read.values.reasons import TOO_LARGE
 from ..report import Report
+from ..subjects import Pipeline
 
 Kind = Literal["rehearsal", "run", "values", "weights", "scripts"]
 """The kinds of evidence, config.CHECKS."""
@@ -16,11 +17,15 @@ Kind = Literal["rehearsal", "run", "values", "weights", "scripts"]
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One thing that was not seen. text: what, and why. open: without it nothing is proven."""
+    """One thing that was not seen. text: what, and why. open: without it nothing is proven.
+
+    of: the fingerprint of the note that tells it too; with that muted, or its rule left out, it is settled.
+    """
 
     kind: Kind
     text: str
     open: bool = True
+    of: str = ""
 
 
 def missing_of(report: Report, scripts: tuple[str, ...], why_not: dict[Kind, str]) -> tuple[Missing, ...]:
@@ -28,14 +33,17 @@ def missing_of(report: Report, scripts: tuple[str, ...], why_not: dict[Kind, str
 
     scripts: those that were given. why_not: why the rehearsal and the numbers were not looked at all, where they were not.
     """
-    seen = (_rehearsal(report, why_not), _weights(report), _values(report, why_not), _scripts(report, scripts), _run(report))
-    return tuple(gap for gaps in seen for gap in gaps)
+    seen = (_rehearsal(report, why_not), _weights(report), _values(report, why_not), _scripts(report, scripts))
+    return tuple(dict.fromkeys(gap for gaps in (*seen, _vaes(report), _run(report)) for gap in gaps))
 
 
 def _rehearsal(report: Report, why_not: dict[Kind, str]) -> Iterator[Missing]:
     rehearsed = [run for run in report.runs if run.how == "rehearsed"]
     if not rehearsed and report.pipelines:
         yield Missing("rehearsal", f"it was not rehearsed: {why_not.get('rehearsal', 'there was nothing to rehearse')}")
+    for pipeline in _left_out(report) if rehearsed else ():
+        why = why_not.get("rehearsal", "only one model of a folder is")
+        yield Missing("rehearsal", f"{pipeline.path} was not rehearsed: {why}")
     for run in rehearsed:
         if run.verdict == "unknown":
             of = run.script or (run.pipeline.path if run.pipeline else "")
@@ -43,6 +51,15 @@ def _rehearsal(report: Report, why_not: dict[Kind, str]) -> Iterator[Missing]:
             where = f" in {place}" if place and place not in run.reason else ""
             name = f" of {of}" if of not in ("", ".") else ""
             yield Missing("rehearsal", f"the rehearsal{name} ended undecided{where}: {run.reason}")
+
+
+def _left_out(report: Report) -> Iterator[Pipeline]:
+    """The models that were not rehearsed while others were; what lies in a pipeline's folder is no model of its own."""
+    done = {run.pipeline.path for run in report.runs if run.pipeline}
+    whole = {pipeline.root: pipeline for pipeline in report.pipelines if pipeline.path in (pipeline.root or ".", "")}
+    for pipeline in report.pipelines:
+        if pipeline.kind != "adapter" and pipeline.path not in done and whole.get(pipeline.root, pipeline) is pipeline:
+            yield pipeline
 
 
 def _weights(report: Report) -> Iterator[Missing]:
@@ -78,8 +95,19 @@ def _scripts(report: Report, scripts: tuple[str, ...]) -> Iterator[Missing]:
     for path in scripts:
         if path in unparsed:
             yield Missing("scripts", f"{path} cannot be parsed")
+    if scripts and not (report.pipelines or report.runs or report.loaded or report.unlinked):
+        yield Missing("weights", "no model was looked at: its folder stands beside the scripts")
     if scripts and not unparsed and not report.seen["calls"]:
         yield Missing("scripts", f"{' and '.join(scripts)}: nothing about models was found in it")
+
+
+def _vaes(report: Report) -> Iterator[Missing]:
+    """A VAE of which nobody knows whether its pictures are black in fp16, unless somebody has looked at some."""
+    if any(run.how == "watched" and run.pictures for run in report.runs):
+        return
+    for finding in report.findings:
+        if finding.name == "vae-not-known":
+            yield Missing("run", f"{finding.where.path}: {finding.message}, and no picture was looked at", of=finding.fingerprint)
 
 
 def _run(report: Report) -> Iterator[Missing]:

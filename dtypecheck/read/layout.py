@@ -92,11 +92,12 @@ class Reader:
                 folder.entries = {}
 
     def _reading(self, pipeline: Pipeline | None) -> Reading:
-        """A pipeline with the problems noted since the last one; those of other files than its own wait for theirs."""
-        alone = pipeline is not None and pipeline.kind in ("single-file", "adapter")
-        later = [p for p in self.problems if p.where.path != pipeline.path] if pipeline and alone else []
-        now = [p for p in self.problems if p not in later]
-        result = Reading(pipeline, tuple(now), self.read)
+        """A pipeline with the problems of its files; those of others wait for theirs, and in the end for the reading of none."""
+        own: list[Problem] = []
+        later: list[Problem] = []
+        for problem in self.problems:
+            (own if pipeline is None or _is_of(problem, pipeline) else later).append(problem)
+        result = Reading(pipeline, tuple(own), self.read)
         self.problems, self.read = later, 0
         return result
 
@@ -277,6 +278,12 @@ class Reader:
             Component(c.name, c.path, c.klass, c.family, c.role, c.config, c.sets, None, quantised(None, c.sets)) for c in parts
         )
         return Pipeline(file.path, layout.pipeline, "single-file", packed, loose=rest(file, parts))
+
+
+def _is_of(problem: Problem, pipeline: Pipeline) -> bool:
+    """Whether a problem is one of the file that a pipeline is, or of a file in the folder that it is."""
+    path, alone = problem.where.path, pipeline.kind in ("single-file", "adapter")
+    return path == pipeline.path or (not alone and (pipeline.path == "." or path.startswith(f"{pipeline.path}/")))
 
 
 def _class(data: Mapping[str, Any]) -> str | None:

@@ -41,7 +41,7 @@ def document(report: Report) -> dict[str, Any]:
         "pipelines": [_pipeline(pipeline, report) for pipeline in sorted(report.pipelines, key=lambda p: p.path)],
         "files": [_file(file) for file in sorted(report.files, key=lambda f: f.path)],
         "seen": dict(sorted(report.seen.items())),
-        "rehearsal": rehearsal(rehearsed[0]) if len(rehearsed) == 1 and not seen else None,
+        "rehearsal": rehearsal(rehearsed[0]) if len(rehearsed) == 1 else None,
         "run": watched(one) if one else None,
         "runs": list(map(watched, seen)) if len(seen) > 1 else [],
         "matrix": matrix(next(iter(report.matrix.values()))) if len(report.matrix) == 1 else None,

@@ -11,7 +11,7 @@ from rich.text import Text
 from ..report import Report
 from ..subjects.shown import Run
 from .options import Look
-from .words import clean, plural
+from .words import clean, network, plural
 from .words_watch import OURS, departed, dtypes_of, magnitude, ranked
 
 ROWS: Final = 15
@@ -22,7 +22,9 @@ def show_watched(console: Console, run: Run, look: Look, speak: Callable[[str], 
     """With -v what was seen: components, casts by design, pictures, and the modules with the least room."""
     if look.verbosity <= 0:
         return
-    title = f"{run.script or 'watched'}   watched on {run.device}" + (f", {run.called}" if run.called else "")
+    alone = network(run.pipeline) if run.pipeline and not run.script else None
+    what = f"{alone[0]}   {alone[1]}, " if alone else f"{run.script or 'watched'}   "
+    title = f"{what}watched on {run.device}" + (f", {run.called}" if run.called else "")
     console.print(Text(clean(title), style="bold"))
     for line in _asides(run):
         console.print(Text(clean(f"   {speak(line)}"), style="dim"))

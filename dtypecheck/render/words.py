@@ -58,7 +58,10 @@ def heading(pipeline: Pipeline, label: str, first: bool = True, how: str = "load
     """
     path = label if pipeline.path == "." else pipeline.path
     kinds = {"single-file": "single file", "model": "transformers model", "adapter": "adapter", "component": "diffusers model"}
-    what = pipeline.klass or kinds.get(pipeline.kind, pipeline.kind)
+    alone = network(pipeline)
+    what = pipeline.klass or (alone and f"{alone[0]}, a {alone[1]}") or kinds.get(pipeline.kind, pipeline.kind)
+    if alone and path == ".":
+        path, what = alone
     if pipeline.kind == "single-file" and pipeline.klass:
         what = f"single file for {pipeline.klass}"
     if pipeline.kind == "adapter":
@@ -67,15 +70,35 @@ def heading(pipeline: Pipeline, label: str, first: bool = True, how: str = "load
     if not first:
         return f"{path}   {what}"
     variant = f", variant {pipeline.request.variant}" if pipeline.request.variant else ""
+    asked = "" if asked is None and not pipeline.request.dtypes and any(map(_is_seen, pipeline.components)) else asked
     dtypes = str(pipeline.request) if asked is None else asked
     under = (f" with {dtypes}" if dtypes else "") + variant
-    return f"{path}   {what}, {how} by {libraries(pipeline.request, pipeline.kind)}{under}"
+    by = libraries(pipeline.request, pipeline.components[0].family if alone else pipeline.kind)
+    return f"{path}   {what}, {how}" + (f" by {by}" if by else "") + under
+
+
+def _is_seen(part: Component) -> bool:
+    """True for a part that was seen as it ran, and read from no folder."""
+    says = part.loads().claim
+    return says is not None and says.by == "shows"
+
+
+def network(pipeline: Pipeline) -> tuple[str, str] | None:
+    """The class of a lone network that was seen as it ran, and what that is; None for all else."""
+    part = pipeline.components[0] if pipeline.kind == "model" and len(pipeline.components) == 1 else None
+    if part is None or not part.klass or not _is_seen(part):
+        return None
+    return part.klass, "torch module" if part.family == "torch" else f"{part.family} model"
 
 
 ADAPTERS = {"lora": "LoRA", "embedding": "textual inversion", "ip-adapter": "IP-Adapter"}
 
 
-LOADERS = {"model": ("transformers",), "component": ("diffusers",)}
+LOADERS = {
+    "model": ("transformers",), "component": ("diffusers",),
+    "transformers": ("transformers",), "diffusers": ("diffusers",), "torch": (),
+}  # fmt: skip
+"""The libraries that load a kind of pipeline, or that a lone model is of; all for the rest."""
 
 
 def libraries(request: Request, kind: str) -> str:

@@ -57,7 +57,7 @@ def about(step: Step, report: Report) -> Iterable[str]:
     if report.fix and report.fix.read:
         yield from map(edited, step.edits)
     if step.costs:
-        yield step.costs
+        yield "; ".join(step.costs)
 
 
 def edited(edit: Edit) -> str:
@@ -88,8 +88,8 @@ def lines(mending: Mending, report: Report) -> Iterable[str]:
     """The whole of it, a line each."""
     for row, step in zip(rows(mending), (*mending.plan.steps, *mending.left_out), strict=False):
         codes = f" ({', '.join(step.codes)})" if step.codes else ""
-        costs = f"; {step.costs}" if step.costs else ""
-        yield f"{row.place}: {row.kind} {row.change}{f' {row.saved}' if row.saved else ''}{codes}{costs}"
+        told = "; ".join((f"{row.kind} {row.change}{f' {row.saved}' if row.saved else ''}{codes}", *step.costs))
+        yield f"{row.place}: {told}"
     for item in mending.plan.refused:
         yield f"left: {left(item)}" + (f"; instead: {' or '.join(item.offers)}" if item.offers else "")
     for text in mending.measured:

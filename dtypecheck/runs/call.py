@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,6 +12,7 @@ import torch
 
 from ..subjects.shown import Crash, Operand, Outcome
 from . import edges, origins
+from .about import about_dtypes
 from .device import pretended
 from .lent import Lent
 from .modules import came_from, dtype_of
@@ -21,11 +21,6 @@ from .pretend import autocast_here, eager, numbered, quiet, replaceable
 from .words import first_line, place
 from .world import Undecided, World
 
-ABOUT_DTYPES: Final = re.compile(
-    r"dtype(?!check)|scalar ?type|Input type|not implemented for '|same (?:data ?type|type)|Unsupported type|datatype"
-    r"|without overflow|MPS framework doesn't support|Promotion for Float8|BFloat16|bfloat16|float16|c10::Half|\bHalf\b"
-)
-"""What the text of an exception says if it is about dtypes."""
 _EDGES: Final = edges.__file__
 
 
@@ -77,7 +72,7 @@ def stopped(fault: Exception, roles: Mapping[str, str], world: World) -> Outcome
     if world.undecided:
         return Outcomes("unknown", reason=world.undecided, where=module)
     breach = world.breach if world.breach is not None and world.breach.message in text else None
-    if breach is None and not ABOUT_DTYPES.search(text):
+    if breach is None and not about_dtypes(fault):
         return Outcomes("unknown", reason=f"{first_line(fault)} ({_deepest(fault.__traceback__)})", where=module)
     operator, tensors = (breach.operator, breach.operands) if breach else ("", ())
     if breach is None and world.failed and came_from(fault, world.failed[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -11,7 +12,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 
+from .doors import renamed
 from .pretend import replaced
+from .remembered import ask_again
 from .world import World
 
 _DEVICE: Final = re.compile(r"(cuda|mps|xpu|hip|cpu)(:\d+)?")
@@ -90,7 +93,10 @@ def here(value: Any) -> Any:
 
 @contextlib.contextmanager
 def pretended(kind: str, world: World, capability: int = 90) -> Iterator[None]:
-    """Meanwhile there is a device of this kind, and nothing else but it. capability: 75 for sm75, of CUDA devices."""
+    """Meanwhile there is a device of this kind, and nothing else but it. capability: 75 for sm75, of CUDA devices.
+
+    What libraries keep of the answers is forgotten afterwards.
+    """
     device = stands_for(kind)
     if device.type == "cpu":
         yield
@@ -119,8 +125,15 @@ def pretended(kind: str, world: World, capability: int = 90) -> Iterator[None]:
         (torch.mps, "empty_cache", lambda: None),
         (torch.mps, "synchronize", lambda: None),
     ]
-    with contextlib.ExitStack() as stack:
-        for place, name, value in answers:
-            stack.enter_context(replaced(place, name, value))
-        stack.enter_context(Answers(device))
-        yield
+    real: dict[int, object] = {id(Generator): torch.Generator, id(Moment): getattr(torch, "Event", Moment)}
+    there = frozenset(sys.modules)
+    try:
+        with contextlib.ExitStack() as stack:
+            for place, name, value in answers:
+                stack.enter_context(replaced(place, name, value))
+            ask_again()
+            stack.enter_context(Answers(device))
+            yield
+    finally:
+        renamed(real, sys.modules.keys() - there)
+        ask_again()

@@ -16,7 +16,7 @@ from ..dtypes import F32
 from ..knowledge import Knowledge
 from ..subjects import Component, Load, Pipeline
 from .phantoms.component import CannotBuild, build, klass
-from .phantoms.substitutes import CannotSubstitute, substitute
+from .phantoms.substitutes import CannotSubstitute, fed_by, substitute
 from .phantoms.tokens import has_words
 from .world import World
 
@@ -39,11 +39,15 @@ def parts(
     world: World,
     instead: Mapping[str, object] | None = None,
     kind: type | None = None,
+    whole: bool = True,
 ) -> Parts:
     """Every part that the class of a planned pipeline takes.
 
     root: the folder that the pipeline's path is relative to, None for a pipeline that lies nowhere. instead: parts that are
-    given. kind: another class than model_index.json names. errors: CannotBuild names the component and says why.
+    given. kind: another class than model_index.json names. whole: a tokenizer that model_index.json leaves out is stood in for
+    too where a text encoder needs one, as whoever loads such a folder brings it.
+
+    errors: CannotBuild names the component and says why.
     """
     if not pipeline.klass or pipeline.config is None:
         raise CannotBuild("model_index.json names no pipeline class")
@@ -77,6 +81,8 @@ def parts(
             continue
         if not _is_entry(value):
             found.given[name] = value
+        elif whole and not value[1] and "Tokenizer" in _annotated(takes[name]) and fed_by(name, found.given, known) is not None:
+            found.given[name] = _stand_in(name, "", takes[name], name in optional, found, known, "model_index.json has none")
         elif not value[1] and name in parts_of_class and name not in optional and takes[name].default is inspect.Parameter.empty:
             raise CannotBuild(f"{name}: model_index.json has none, and {pipeline.klass} cannot do without")
         elif (made := _rest(name, value, root, pipeline)) is not None or not value[1]:
@@ -145,11 +151,19 @@ def _rest(name: str, value: list[Any], root: Path | None, pipeline: Pipeline) ->
     return None
 
 
-def _stand_in(name: str, wanted: str, parameter: inspect.Parameter, optional: bool, found: Parts, known: Knowledge) -> Any:
+def _stand_in(
+    name: str,
+    wanted: str,
+    parameter: inspect.Parameter,
+    optional: bool,
+    found: Parts,
+    known: Knowledge,
+    why: str = "its files are not there or cannot be read",
+) -> Any:
     """Something in place of what the folder lacks: of the class it names, else of the one the pipeline is annotated with."""
     annotated = _annotated(parameter)
     if (made := _of_defaults(wanted)) is not None:
-        found.substituted.append(f"{name}: a {wanted} with its defaults, its files are not there or cannot be read")
+        found.substituted.append(f"{name}: a {wanted} with its defaults, {why}")
         return made
     words = (wanted, annotated) if _installed(wanted) else (annotated, wanted)
     for word in dict.fromkeys(filter(None, words)):
@@ -159,7 +173,7 @@ def _stand_in(name: str, wanted: str, parameter: inspect.Parameter, optional: bo
             trouble: Exception = fault
             continue
         if made is not None:
-            found.substituted.append(f"{name}: a {word} of our own, its files are not there or cannot be read")
+            found.substituted.append(f"{name}: a {word} of our own, {why}")
         return made
     if optional:
         found.substituted.append(f"{name}: left out, there is nothing to make a {wanted or annotated} of")

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from . import origins
 from .autocast import Widened
+from .doors import door
 from .world import filled
 
 AUTOCAST: Final = {"cuda": torch.float16, "xpu": torch.float16, "mps": torch.float16, "cpu": torch.bfloat16}
@@ -27,6 +28,7 @@ _LOGGERS: Final = ("torch", "diffusers", "transformers", "accelerate", "peft", "
 def quiet() -> Iterator[None]:
     """No log lines, warnings or progress bars of the libraries; torch's own log of a failed fake operator included."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    absent = [name for name in _LOGGERS if name not in sys.modules]
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     disabled = logging.root.manager.disable
@@ -40,7 +42,9 @@ def quiet() -> Iterator[None]:
         _bars(bars)
         logging.disable(disabled)
         for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+            logger = logging.getLogger(name)
+            if name not in absent or logger.level > logging.CRITICAL:  # else the library has set its own when it came
+                logger.setLevel(level)
 
 
 def _bars(shown: bool) -> bool:
@@ -56,13 +60,16 @@ def _bars(shown: bool) -> bool:
 
 @contextlib.contextmanager
 def replaced(place: object, name: str, value: object) -> Iterator[None]:
-    """One attribute is another meanwhile."""
+    """One attribute is another meanwhile; who takes a copy of a function of ours has a way to the one before."""
     before = getattr(place, name)
-    setattr(place, name, value)
+    way = door(value, before)
+    setattr(place, name, way.call if way else value)
     try:
         yield
     finally:
         setattr(place, name, before)
+        if way:
+            way.close()
 
 
 @contextlib.contextmanager

@@ -111,9 +111,21 @@ class World(TorchDispatchMode):  # type: ignore[misc]
         except (NotImplementedError, RuntimeError) as fault:
             if not any(words in str(fault) for words in _ABSENT) or self.contracts.device == "cpu":
                 raise
-            with self.fake:
-                made = func(*args, **kwargs)
+            try:
+                with self.fake:
+                    made = func(*args, **kwargs)
+            except (NotImplementedError, RuntimeError):  # an operator without a fake form, which the CPU is asked for again
+                return self._in_floats(func, args, kwargs, given, fault)
             return filled(made)
+
+    def _in_floats(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor], fault: Exception
+    ) -> Any:
+        """What a kernel that the CPU has for floats alone gives for whole numbers, as the device would give it."""
+        if not given or given[0].dtype not in _WHOLE:
+            raise fault
+        made = func(*(arg.float() if isinstance(arg, torch.Tensor) and arg.dtype in _WHOLE else arg for arg in args), **kwargs)
+        return made.to(given[0].dtype) if isinstance(made, torch.Tensor) else made
 
     def _of_operators(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[torch.Tensor]) -> Any:
         """An operator that is given functions, flex_attention among them: only its shapes can be had."""

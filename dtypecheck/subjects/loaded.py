@@ -1,4 +1,4 @@
-"""What a script asks for when it loads a pipeline: the request that the model's files have to be judged under."""
+"""What a script asks for when it loads a pipeline or a model: the request that its files have to be judged under."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ON_CUDA: Final = "torch.cuda.is_available()"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A pipeline as a script runs it. repo: what it was loaded from, as the script spells it.
+    """A pipeline or a model as a script runs it. repo: what it was loaded from, as the script spells it.
 
     dtypes: component to dtype, "" for all the rest; empty where it is loaded without a dtype, None where that is not known.
     variant: of its files.
@@ -35,11 +35,12 @@ class Loaded:
 
 
 def loaded_by(script: Script, device: str | None) -> tuple[Loaded, ...]:
-    """The pipelines of a script that come from a place which is known, each way to load one once."""
+    """The pipelines and models of a script that come from a place which is known, each way to load one once."""
     found: dict[tuple[object, ...], Loaded] = {}
-    for thing, _ in script.pipelines:
+    for thing in (*(pipeline for pipeline, _ in script.pipelines), *_models(script)):
         repo, call = thing.repo.text, script.call(thing.loader)
-        if repo is None or call is None:
+        part = thing.kind != "pipeline" and thing.loads is not None and thing.loads.kind == "pipeline"
+        if repo is None or call is None or part:
             continue
         named = call.argument("variant")
         variant = named.value.single if named else None
@@ -47,6 +48,19 @@ def loaded_by(script: Script, device: str | None) -> tuple[Loaded, ...]:
         made = Loaded(repo, call.where, _dtypes(thing, device) if known else None, variant if isinstance(variant, str) else None)
         found.setdefault((repo, made.asked, made.dtypes is None, made.variant), made)
     return tuple(found.values())
+
+
+def _models(script: Script) -> Iterator[Thing]:
+    """The models that have a folder of their own and a dtype that is known, as they are in the end."""
+    last: dict[int, Thing] = {}
+    for call in script.calls:
+        for thing in (call.target, call.result):
+            if thing is not None and thing.kind == "model":
+                last[thing.number] = thing
+    for thing in last.values():
+        loader = script.call(thing.loader)
+        if loader is not None and loader.argument("subfolder") is None and thing.dtype.dtype is not None:
+            yield thing
 
 
 def _dtypes(thing: Thing, device: str | None) -> Mapping[str, DType] | None:
@@ -57,7 +71,8 @@ def _dtypes(thing: Thing, device: str | None) -> Mapping[str, DType] | None:
     found = _named(asked[0])
     for name, value in thing.fields.items():
         part = value.single
-        if isinstance(part, Thing) and part.kind == "model":
+        absent = thing.loads is not None and thing.loads.named(name) is None  # a ControlNet is no part of the folder
+        if isinstance(part, Thing) and part.kind == "model" and not absent:
             own = part.dtype.dtype
             if found is None or own is None or "" not in found:
                 return None

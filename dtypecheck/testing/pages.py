@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tomllib
 
-from ..config import parse_demands
-from ..demands import unmet
 from ..engine import judge, planned, report_runs, scan
+from ..engine.scripts import Folders, scan_scripts
 from ..files import Memory
 from ..findings import Finding, Where
 from ..knowledge import Knowledge
+from ..policy.demands import unmet
 from ..read.header import INTERRUPTED_FIX, STALE_BASELINE
 from ..request import make
 from ..rule import Rule, page
-from ..scripted import Folders, scan_scripts
+from ..settings import parse_demands
 from ..subjects import Problem
 from .files import lay_out
 

@@ -6,10 +6,10 @@ from textwrap import dedent
 
 import pytest
 
+from dtypecheck.engine.scripts import Folders, scan_scripts
 from dtypecheck.files import Memory
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.request import make
-from dtypecheck.scripted import Folders, scan_scripts
 from tests.checks.script_phrases import DOCUMENTED, HARMLESS, PROMISED
 
 KNOWN = Knowledge()

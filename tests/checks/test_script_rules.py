@@ -6,11 +6,11 @@ from textwrap import dedent
 
 import pytest
 
+from dtypecheck.engine.scripts import Folders, scan_scripts
 from dtypecheck.files import Memory
 from dtypecheck.findings import Finding
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.request import make
-from dtypecheck.scripted import Folders, scan_scripts
 from dtypecheck.testing import lay_out
 
 KNOWN = Knowledge()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pytest
+
 from dtypecheck.edits import Bring, Edit, Put, Remove, Rename, SetKey, Splice, touched
-from dtypecheck.fixing.apply import Acts
+from dtypecheck.fixing.apply import Acts, apply
+from dtypecheck.fixing.refusal import Refusal
 from dtypecheck.fixplan import FixPlan, State, Step
 
 Tree = dict[str, bytes]
@@ -79,7 +83,7 @@ def after(before: Tree, model: Path) -> Tree:
 
 def plan(root: Path, *made: Edit, hashed: bool = True) -> FixPlan:
     """A plan of one step over the files as they are now."""
-    paths = {path for edit in made for path in touched(edit)}
+    paths = sorted({path for edit in made for path in touched(edit)})
     step = Step("model", "everything at once", tuple(made))
     return FixPlan(root.name, (step,), {path: state(root / path, hashed) for path in paths})
 
@@ -136,3 +140,25 @@ def in_memory(tmp_path: Path) -> Path:
     folder = shared / f"dtypecheck-{os.getpid()}-{tmp_path.name}" if os.access(shared, os.W_OK) else tmp_path / "memory"
     folder.mkdir()
     return folder
+
+
+def refused(model: Path, made: FixPlan, match: str, kind: type[Refusal] = Refusal) -> Refusal:
+    """The refusal of a plan, which leaves everything as it was, undo data included."""
+    before, dated = tree(model.parent), times(model.parent)
+    with pytest.raises(kind, match=match) as caught:
+        apply(model, made)
+    assert tree(model.parent) == before
+    assert times(model.parent) == dated
+    return caught.value
+
+
+def weights(path: Path) -> bytes:
+    """A safetensors file of four numbers."""
+    header = {"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}
+    text = json.dumps(header).encode()
+    data = len(text).to_bytes(8, "little") + text + struct.pack("<4f", 1.0, -2.0, 0.5, 3.0)
+    path.write_bytes(data)
+    return data
+
+
+REMOVE, SET = Remove("unet/diffusion_pytorch_model.bin"), SetKey("vae/config.json", "/force_upcast", "true")

@@ -1,102 +1,25 @@
-"""What `--to` means as edits: names, indexes, keep lists, what is refused, and headers as they will be."""
+"""A component in another dtype: in place, in shards, as part of a pipeline."""
+
 # ruff: noqa: E501 - a file of the notation is one line
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from dtypecheck.dtypes import BF16, F16, F32
-from dtypecheck.edits import Edit, Remove, SetKey, Store, Take
+from dtypecheck.edits import Remove, SetKey, Store, Take
 from dtypecheck.engine import planned
-from dtypecheck.files import Files, Memory
 from dtypecheck.fixing.convert import Wish, conversions
 from dtypecheck.fixing.overlay import after
-from dtypecheck.fixplan import Refused, Step
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.loading import plan
-from dtypecheck.read.formats import read_header
 from dtypecheck.read.layout import Reader
 from dtypecheck.request import make
-from dtypecheck.subjects import Pipeline
 from dtypecheck.testing.files import lay_out
 
-NEW = ("transformers==5.23.0", "diffusers==0.42.1")
-T5 = """
-config.json: {"architectures": ["T5EncoderModel"], "model_type": "t5", "dtype": "float32"}
-model.safetensors: encoder.block.0.layer.1.DenseReluDense.wo.weight F32 4x4; encoder.final_layer_norm.weight F32 4; shared.weight F32 8x4; steps I64 2
-"""
-VAE = """
-config.json: {"_class_name": "AutoencoderKL"}
-diffusion_pytorch_model.safetensors: decoder.conv_in.weight F32 4x4; encoder.conv_in.weight F32 8x4
-"""
-SHARDED = """
-config.json: {"_class_name": "UNet2DConditionModel"}
-diffusion_pytorch_model.safetensors.index.json: {"metadata": {"total_size": 192, "dtype": "float32", "by": "me"}, "weight_map": {"a.weight": "diffusion_pytorch_model-00001-of-00002.safetensors", "b.weight": "diffusion_pytorch_model-00001-of-00002.safetensors", "c.weight": "diffusion_pytorch_model-00002-of-00002.safetensors"}}
-diffusion_pytorch_model-00001-of-00002.safetensors: a.weight F32 4x4; b.weight F32 4x4
-diffusion_pytorch_model-00002-of-00002.safetensors: c.weight F32 4x4
-"""
-CHECKPOINT = """
-v1.safetensors: alphas_cumprod F32 10; cond_stage_model.transformer.text_model.final_layer_norm.weight F32 4; first_stage_model.decoder.conv_in.weight F32 4x4; model.diffusion_model.input_blocks.0.0.weight F32 4x4; model.diffusion_model.output_blocks.11.0.skip_connection.weight F32 4x4; model_ema.decay F32 -; model_ema.diffusion_modelinput_blocks00weight F32 4x4; model_ema.num_updates I32 -
-"""
-LORA = """
-lora.safetensors: lora_unet_a.alpha F32 -; lora_unet_a.lora_down.weight F32 4x8; lora_unet_a.lora_up.weight F32 8x4
-"""
-
-
-def read(text: str, known: Knowledge, dtype: str | None = None, variant: str | None = None) -> tuple[Pipeline, Memory]:
-    """The one pipeline of an example, planned."""
-    files = lay_out(text).files
-    (pipeline,) = planned(files, make(dtype, variant, None, NEW, known), known)
-    return pipeline, files
-
-
-def converted(text: str, wish: Wish, known: Knowledge, **request: str) -> tuple[tuple[Step, ...], tuple[Refused, ...]]:
-    pipeline, files = read(text, known, **request)
-    return conversions(pipeline, files, wish, known)
-
-
-def one(text: str, wish: Wish, known: Knowledge, **request: str) -> Step:
-    steps, refused = converted(text, wish, known, **request)
-    assert refused == ()
-    (step,) = steps
-    return step
-
-
-def why(text: str, wish: Wish, known: Knowledge, **request: str) -> Refused:
-    steps, refused = converted(text, wish, known, **request)
-    assert steps == ()
-    (no,) = refused
-    return no
-
-
-def stored(files: Files, path: str) -> dict[str, str]:
-    """What a weight file holds: dtype names by key."""
-    entry = next(entry for entry in files.entries() if entry.name == path)
-    header = read_header("safetensors" if path.endswith(".safetensors") else "pickled", files, entry)
-    assert header.tensors is not None
-    assert header.problems == ()
-    return {tensor.key: tensor.dtype.name for tensor in header.tensors}
-
-
-def names(files: Files) -> list[str]:
-    return [entry.name for entry in files.entries()]
-
-
-def kinds(step: Step) -> list[str]:
-    return [type(edit).__name__ for edit in step.edits]
-
-
-def of_kind(step: Step, kind: type[Edit]) -> list[Any]:
-    return [edit for edit in step.edits if isinstance(edit, kind)]
-
-
-def index_of(files: Files, path: str) -> Any:
-    return json.loads(files.read(path))
-
+from .convert_cases import NEW, SHARDED, T5, VAE, converted, index_of, kinds, names, of_kind, one, read, stored, why
 
 # in place
 
@@ -113,7 +36,7 @@ def test_in_place_every_float_is_cast_and_the_declared_dtype_follows(known: Know
     assert index_of(files, "config.json")["dtype"] == "bfloat16"
     assert step.change == "fp32 -> bf16, 3 tensors"
     assert (step.place, step.strategy, step.lossless, step.codes) == (".", "bf16", False, ())
-    assert step.costs == "config.json then declares bfloat16"
+    assert step.costs == ("config.json then declares bfloat16",)
 
 
 def test_what_the_library_keeps_in_fp32_stays_fp32_and_is_told(known: Knowledge) -> None:
@@ -122,7 +45,7 @@ def test_what_the_library_keeps_in_fp32_stays_fp32_and_is_told(known: Knowledge)
     assert stored(files, "model.safetensors")["encoder.block.0.layer.1.DenseReluDense.wo.weight"] == "F32"
     assert stored(files, "model.safetensors")["shared.weight"] == "F16"
     assert step.change == "fp32 -> fp16, 2 tensors"
-    assert "1 tensor in fp32: the library keeps wo in fp32" in step.costs
+    assert "1 tensor in fp32: the library keeps wo in fp32" in "; ".join(step.costs)
 
 
 def test_without_the_keep_list_all_is_cast(known: Knowledge) -> None:
@@ -173,7 +96,7 @@ def test_packed_floats_and_integers_stay_as_they_are(known: Knowledge) -> None:
     step = one(text, Wish(BF16), known)
     found = stored(after(lay_out(text).files, step.edits), "diffusion_pytorch_model.safetensors")
     assert found == {"decoder.conv_in.weight": "BF16", "encoder.conv_in.weight": "F8_E4M3", "n": "I64", "ok": "BOOL"}
-    assert "fp8_e4m3 stays as it is" in step.costs
+    assert "fp8_e4m3 stays as it is" in "; ".join(step.costs)
     assert "no tensor that would be cast" in why(VAE.replace("F32", "F8_E4M3"), Wish(BF16), known).why
 
 
@@ -262,182 +185,6 @@ def test_an_index_without_metadata_or_with_a_wrong_map_is_written_anew(known: Kn
 def test_missing_shards_are_refused_by_name(known: Knowledge) -> None:
     text = "\n".join(line for line in SHARDED.splitlines() if not line.startswith("diffusion_pytorch_model-00002"))
     assert "1 shards that are not there" in why(text, Wish(F16), known).why
-
-
-# as a variant
-
-
-def test_a_variant_is_written_beside_and_nothing_is_lost(known: Knowledge) -> None:
-    step = one(VAE, Wish(F16, variant="fp16"), known)
-    files = after(lay_out(VAE).files, step.edits)
-    assert names(files) == ["config.json", "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors"]
-    assert set(stored(files, "diffusion_pytorch_model.fp16.safetensors").values()) == {"F16"}
-    assert set(stored(files, "diffusion_pytorch_model.safetensors").values()) == {"F32"}
-    assert step.lossless
-    assert step.before == 0
-    assert step.change == "fp32 -> fp16, 2 tensors, as the variant fp16"
-
-
-def test_a_sharded_variant_has_the_names_that_loaders_look_for(known: Knowledge) -> None:
-    step = one(SHARDED, Wish(F16, variant="fp16"), known)
-    files = after(lay_out(SHARDED).files, step.edits)
-    new = set(names(files)) - set(names(lay_out(SHARDED).files))
-    index = "diffusion_pytorch_model.safetensors.index.fp16.json"
-    shards = {f"diffusion_pytorch_model.fp16-0000{number}-of-00002.safetensors" for number in (1, 2)}
-    assert new == shards | {index}
-    assert set(index_of(files, index)["weight_map"].values()) == shards
-    assert index_of(files, index)["metadata"] == {"total_size": 96, "dtype": "float16", "by": "me"}
-    (again,) = planned(files, make("float16", "fp16", None, NEW, known), known)
-    assert again.components[0].loads().failure is None
-    assert again.components[0].loads().variant == "fp16"
-
-
-def test_the_config_stays_and_what_transformers_then_loads_is_told(known: Knowledge) -> None:
-    step = one(T5, Wish(BF16, variant="bf16"), known)
-    assert kinds(step) == ["Store"]
-    assert "declares float32: without torch_dtype transformers 5 loads the variant in fp32" in step.costs
-
-
-def test_a_variant_of_this_name_is_replaced_shards_index_and_all(known: Knowledge) -> None:
-    old = SHARDED.replace("-0000", ".fp16-0000").replace("index.json", "index.fp16.json").replace("F32", "F16")
-    text = SHARDED + old.replace('config.json: {"_class_name": "UNet2DConditionModel"}\n', "")
-    step = one(text, Wish(F16, variant="fp16", shard=10**9), known)
-    files = after(lay_out(text).files, step.edits)
-    assert [name for name in names(files) if "fp16" in name] == ["diffusion_pytorch_model.fp16.safetensors"]
-    assert [name for name in names(files) if "fp16" not in name] == names(lay_out(SHARDED).files)
-    assert "replaces 3 files that are there" in step.costs
-    assert not step.lossless
-
-
-def test_the_legacy_spelling_of_a_variant_goes_too(known: Knowledge) -> None:
-    old = SHARDED.replace("safetensors.index.json", "safetensors.fp16.index.json").replace("F32", "F16")
-    old = old.replace("-of-00002.safetensors", "-of-00002.fp16.safetensors")
-    text = SHARDED + old.replace('config.json: {"_class_name": "UNet2DConditionModel"}\n', "")
-    step = one(text, Wish(F16, variant="fp16"), known)
-    left = names(after(lay_out(text).files, step.edits))
-    assert "diffusion_pytorch_model.safetensors.fp16.index.json" not in left
-    assert "diffusion_pytorch_model-00001-of-00002.fp16.safetensors" not in left
-    assert "diffusion_pytorch_model.safetensors.index.fp16.json" in left
-
-
-def test_shards_under_a_legacy_index_are_cast_in_place_under_their_names(known: Knowledge) -> None:
-    text = SHARDED.replace("safetensors.index.json", "safetensors.fp16.index.json").replace("F32", "BF16")
-    text = text.replace("-of-00002.safetensors", "-of-00002.fp16.safetensors")
-    step = one(text, Wish(F16), known, variant="fp16")
-    files = after(lay_out(text).files, step.edits)
-    assert names(files) == names(lay_out(text).files)
-    assert index_of(files, "diffusion_pytorch_model.safetensors.fp16.index.json")["metadata"]["dtype"] == "float16"
-    assert stored(files, "diffusion_pytorch_model-00002-of-00002.fp16.safetensors") == {"c.weight": "F16"}
-
-
-@pytest.mark.parametrize("variant", ["fp16", "fp32", "../x", "a.b", "a/b", "", "index", "safetensors", "fp16-00001-of-00002"])
-def test_a_variant_that_names_another_dtype_or_is_no_name_is_refused_with_an_offer(variant: str, known: Knowledge) -> None:
-    assert why(VAE, Wish(BF16, variant=variant), known).offers == ("--as-variant bf16",)
-
-
-def test_a_name_that_is_no_dtype_is_a_variant_like_any_other(known: Knowledge) -> None:
-    step = one(VAE, Wish(BF16, variant="small"), known)
-    assert [edit.path for edit in of_kind(step, Store)] == ["diffusion_pytorch_model.small.safetensors"]
-
-
-def test_a_variant_in_the_dtype_that_the_plain_files_have_is_refused_as_a_copy(known: Knowledge) -> None:
-    assert "would be a copy" in why(VAE.replace("F32", "F16"), Wish(F16, variant="fp16"), known).why
-
-
-def test_a_variant_stored_in_another_dtype_than_it_is_named_after_is_cast_in_place(known: Knowledge) -> None:
-    text = VAE.replace("model.safetensors", "model.fp16.safetensors")
-    step = one(text, Wish(F16), known, variant="fp16")
-    assert [edit.path for edit in of_kind(step, Store)] == ["diffusion_pytorch_model.fp16.safetensors"]
-    no = why(text, Wish(BF16), known, variant="fp16")
-    assert no.offers == ("--as-variant bf16",)
-    assert "would then hold bf16" in no.why
-
-
-def test_a_variant_is_made_of_another_one_where_there_are_no_plain_files(known: Knowledge) -> None:
-    text = VAE.replace("model.safetensors", "model.fp32.safetensors")
-    step = one(text, Wish(BF16, variant="bf16"), known)
-    assert of_kind(step, Store)[0].sources == ("diffusion_pytorch_model.fp32.safetensors",)
-
-
-# single files and adapters
-
-
-def test_a_whole_checkpoint_is_cast_but_for_its_schedule_and_the_state_of_its_average(known: Knowledge) -> None:
-    step = one(CHECKPOINT, Wish(F16), known)
-    found = stored(after(lay_out(CHECKPOINT).files, step.edits), "v1.safetensors")
-    assert {key for key, dtype in found.items() if dtype == "F32"} == {"alphas_cumprod", "model_ema.decay"}
-    assert found["model_ema.num_updates"] == "I32"
-    assert found["model_ema.diffusion_modelinput_blocks00weight"] == "F16"
-    assert step.place == "v1.safetensors"
-
-
-def test_widened_it_is_wide_throughout(known: Knowledge) -> None:
-    step = one(CHECKPOINT.replace("F32", "F16"), Wish(F32), known)
-    found = stored(after(lay_out(CHECKPOINT.replace("F32", "F16")).files, step.edits), "v1.safetensors")
-    assert set(found.values()) == {"F32", "I32"}
-    assert step.lossless
-
-
-def test_one_component_of_a_checkpoint_is_cast_and_the_rest_is_as_it_was(known: Knowledge) -> None:
-    step = one(CHECKPOINT, Wish(BF16, components=("vae",)), known)
-    before = stored(lay_out(CHECKPOINT).files, "v1.safetensors")
-    found = stored(after(lay_out(CHECKPOINT).files, step.edits), "v1.safetensors")
-    assert {key for key in found if found[key] != before[key]} == {"first_stage_model.decoder.conv_in.weight"}
-    assert step.change == "fp32 -> bf16, 1 tensor in vae"
-    (unet,) = of_kind(one(CHECKPOINT, Wish(BF16, components=("unet",)), known), Store)
-    assert [take.pattern for take in unet.takes if take.dtype] == [r"^(?:model\.)"]
-
-
-def test_a_component_that_is_not_there_is_refused_with_those_that_are(known: Knowledge) -> None:
-    assert "there is text_encoder, vae, unet, ema" in why(CHECKPOINT, Wish(BF16, components=("transformer",)), known).why
-
-
-def test_t5_in_a_bundle_keeps_what_the_library_keeps(known: Knowledge) -> None:
-    text = """
-flux.safetensors: double_blocks.0.img_attn.norm.key_norm.scale BF16 8; text_encoders.t5xxl.transformer.encoder.block.0.layer.1.DenseReluDense.wo.weight BF16 4x4; text_encoders.t5xxl.transformer.shared.weight BF16 4x4; wo.other BF16 4
-"""
-    found = stored(after(lay_out(text).files, one(text, Wish(F16), known).edits), "flux.safetensors")
-    assert {key: dtype for key, dtype in found.items() if dtype != "F16"} == {
-        "text_encoders.t5xxl.transformer.encoder.block.0.layer.1.DenseReluDense.wo.weight": "F32"
-    }
-
-
-def test_a_lora_is_cast_and_its_alphas_are_kept(known: Knowledge) -> None:
-    step = one(LORA, Wish(BF16), known)
-    found = stored(after(lay_out(LORA).files, step.edits), "lora.safetensors")
-    assert found == {"lora_unet_a.alpha": "F32", "lora_unet_a.lora_down.weight": "BF16", "lora_unet_a.lora_up.weight": "BF16"}
-    assert "already bf16" in why(LORA.replace("weight F32", "weight BF16"), Wish(BF16), known).why
-
-
-def test_clamping_is_handed_on_to_every_file(known: Knowledge) -> None:
-    for text in (LORA, CHECKPOINT, SHARDED, T5):
-        assert all(store.clamp for store in of_kind(one(text, Wish(F16, clamp=True), known), Store))
-        assert not any(store.clamp for store in of_kind(one(text, Wish(F16), known), Store))
-
-
-def test_a_peft_folder_is_converted_under_its_name(known: Knowledge) -> None:
-    text = """
-adapter_config.json: {"peft_type": "LORA"}
-adapter_model.safetensors: base_model.model.q.lora_A.weight F32 4x8; base_model.model.q.lora_B.weight F32 8x4
-"""
-    step = one(text, Wish(BF16), known)
-    assert names(after(lay_out(text).files, step.edits)) == names(lay_out(text).files)
-    assert set(stored(after(lay_out(text).files, step.edits), "adapter_model.safetensors").values()) == {"BF16"}
-
-
-def test_a_packed_part_of_a_bundle_is_refused_and_the_others_are_offered(known: Knowledge) -> None:
-    text = CHECKPOINT.replace(
-        "first_stage_model.decoder", "model.diffusion_model.a.scale_weight F32 -; first_stage_model.decoder"
-    )
-    no = why(text, Wish(F16), known)
-    assert "quantised (fp8)" in no.why
-    assert "--component vae" in no.offers
-    assert "--component unet" not in no.offers
-    assert one(text, Wish(F16, components=("vae",)), known).change == "fp32 -> fp16, 1 tensor in vae"
-
-
-def test_a_single_file_has_no_variants(known: Knowledge) -> None:
-    assert "no variants" in why(LORA, Wish(F16, variant="fp16"), known).why
 
 
 # pipelines

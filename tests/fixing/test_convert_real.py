@@ -254,7 +254,7 @@ def test_an_old_spelling_of_a_variant_is_replaced_and_the_new_one_is_read(
 ) -> None:
     source, root = original("sdxl-beside-old-names"), folder("sdxl-beside-old-names")
     steps = convert(root, Wish(F16, ("unet",), "fp16"), known)
-    assert "replaces" in steps[0].costs
+    assert "replaces" in "; ".join(steps[0].costs)
     assert not steps[0].lossless
     assert not list((root / "unet").glob("*.fp16.index.json"))
     klass = parts(source)["unet"]
@@ -311,7 +311,7 @@ def test_a_pickled_checkpoint_becomes_a_safetensors_file_beside_itself(tmp_path:
     torch.save({"state_dict": before, "optimizer_states": {"step": torch.ones(2)}}, pickled)
     (same,), _ = steps_for(pickled, Wish(F32), known)
     assert (same.change, same.lossless) == ("pickle -> safetensors", False)
-    assert "left out: optimizer_states: 1 tensor" in same.costs
+    assert "left out: optimizer_states: 1 tensor" in "; ".join(same.costs)
     steps_, refused = steps_for(pickled, Wish(F32, whole_safetensors=False), known)
     assert (steps_, [no.why for no in refused]) == ([], ["it is already fp32"])
     convert(pickled, Wish(F16), known)

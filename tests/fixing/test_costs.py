@@ -40,7 +40,7 @@ def plan(model: Path, **wish: object) -> FixPlan:
 
 def test_what_underflows_is_said(model: Path) -> None:
     (step,) = plan(model).steps
-    assert step.costs == "nothing overflows, 2.4 % underflow to zero"
+    assert step.costs == ("nothing overflows, 2.4 % underflow to zero",)
 
 
 def test_what_becomes_subnormal_is_said_beside_it(model: Path) -> None:
@@ -49,7 +49,7 @@ def test_what_becomes_subnormal_is_said_beside_it(model: Path) -> None:
     tensors["conv_in.weight"][0] = 3e-5
     save_file(tensors, path)
     (step,) = plan(model).steps
-    assert step.costs == "nothing overflows, 2.4 % underflow to zero, 1.5 % become subnormal"
+    assert step.costs == ("nothing overflows, 2.4 % underflow to zero, 1.5 % become subnormal",)
 
 
 def test_a_number_that_would_become_inf_refuses_the_step_by_name(model: Path) -> None:

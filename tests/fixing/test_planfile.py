@@ -25,7 +25,7 @@ EDITS = (
 PATHS = ("vae/config.json", "serve.py", "index.json", "a/b.json", "a/c.json", "old.bin", "vae/model.safetensors", "m.safetensors")
 PLAN = FixPlan(
     "model",
-    (Step("vae", "all of it", EDITS, False, 10, 20, "a cost", ("DT107",), "upcast"),),
+    (Step("vae", "all of it", EDITS, False, 10, 20, ("a cost", "another"), ("DT107",), "upcast"),),
     {path: State(3, "cd" * 32) for path in PATHS},
     (Refused("x", "because", ("DT110",), ("this instead",)),),
     {"dtype": "float16"},

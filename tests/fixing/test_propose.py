@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from dtypecheck import checks
 from dtypecheck.dtypes import BF16, F16, F32
-from dtypecheck.edits import Remove, SetKey, Store
+from dtypecheck.edits import Edit, Remove, SetKey, Store
 from dtypecheck.engine import scan
+from dtypecheck.files import Entry, Files
 from dtypecheck.fixing.overlay import after
 from dtypecheck.fixing.propose import REMEDIES, STRATEGIES, Proposal, Wish, propose
+from dtypecheck.fixing.propose.judged import Judge
 from dtypecheck.knowledge import Knowledge
+from dtypecheck.report import Report
 from dtypecheck.request import make
 from dtypecheck.rule import find, page
 from dtypecheck.testing import lay_out
@@ -123,7 +128,7 @@ def test_a_conversion_leaves_what_a_config_declares_where_the_parts_would_no_lon
     made = proposed(sound, to=BF16, components=("text_encoder",))
     (step,) = made.plan.steps
     assert [type(edit) for edit in step.edits] == [Store]
-    assert "text_encoder/config.json keeps float32" in step.costs
+    assert "text_encoder/config.json keeps float32" in "; ".join(step.costs)
     undeclared = MIXED.replace(', "torch_dtype": "float16"', "").replace("norm.weight F16", "norm.weight F32")
     (step,) = proposed(undeclared, to=BF16, components=("text_encoder",)).plan.steps
     assert step.edits[1:] == (SetKey("text_encoder/config.json", "/dtype", '"float32"'),)
@@ -166,3 +171,68 @@ def test_the_files_after_a_plan_are_those_that_a_scan_of_the_overlay_sees() -> N
         "diffusion_pytorch_model.safetensors.index.json",
     ]
     assert not scan(after(files, step.edits), make(None, None, None, (), KNOWN), KNOWN).findings
+
+
+FIRST = """
+a/config.json: {"architectures": ["CLIPTextModel"], "dtype": "float16"}
+a/model.safetensors: final_layer_norm.weight BF16 8
+a/generation_config.json: text "{"
+b/config.json: {"architectures": ["CLIPTextModel"], "dtype": "float16"}
+b/model.safetensors: final_layer_norm.weight BF16 8
+c/x.safetensors: some.weight F16 8
+c/config.json: text "{"
+"""
+
+
+def _said(report: Report) -> list[tuple[object, ...]]:
+    """What findings say, without the numbers of equal ones."""
+    return sorted((f.code, f.where.path, f.where.at, f.message, f.pipeline, f.component) for f in report.findings)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (SetKey("a/config.json", "/dtype", '"bfloat16"'),),
+        (SetKey("b/config.json", "/dtype", '"bfloat16"'), Remove("a/generation_config.json")),
+        (Remove("c/config.json"),),
+        (Remove("b/model.safetensors"), Remove("c/x.safetensors")),
+    ],
+)
+def test_one_model_of_several_is_judged_alone_as_it_is_with_the_others(edits: tuple[Edit, ...]) -> None:
+    files = lay_out(FIRST).files
+    judge = Judge(files, make(None, None, None, (), KNOWN), KNOWN, scan(files, make(None, None, None, (), KNOWN), KNOWN))
+    alone, whole = judge.after(edits), judge.whole(edits)
+    assert _said(alone) == _said(whole) != _said(judge.before)
+    assert {pipeline.path for pipeline in alone.pipelines} == {pipeline.path for pipeline in whole.pipelines}
+    assert alone.sound == whole.sound
+
+
+def test_a_model_that_no_edit_touches_is_not_scanned_again_and_one_that_is_only_once() -> None:
+    files = Counting(lay_out(FIRST).files)
+    request = make(None, None, None, (), KNOWN)
+    judge = Judge(files, request, KNOWN, scan(files, request, KNOWN))
+    files.read_names.clear()
+    for _ in range(3):
+        judge.after([SetKey("a/config.json", "/dtype", '"bfloat16"')])
+    assert {name.split("/")[0] for name in files.read_names} == {"a"}
+    assert files.read_names.count("a/generation_config.json") == 1
+
+
+class Counting:
+    """Files that note what is read."""
+
+    def __init__(self, files: Files) -> None:
+        self.files, self.label, self.read_names = files, files.label, list[str]()
+
+    def entries(self) -> Iterator[Entry]:
+        return self.files.entries()
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        self.read_names.append(name)
+        return self.files.read(name, start, length)
+
+
+def test_the_target_is_read_once_for_its_findings_and_its_pipelines() -> None:
+    files = Counting(lay_out(FIRST).files)
+    propose(files, make(None, None, None, (), KNOWN), KNOWN, Wish(select=frozenset({"DT007"})))
+    assert files.read_names.count("b/config.json") == 1

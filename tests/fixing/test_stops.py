@@ -20,18 +20,18 @@ from .apply_cases import lay, tree
 
 SLOW = """
 import sys, time
-from dtypecheck import mending
+from dtypecheck.verbs import apply, fix
 from dtypecheck.cli import main
 def slow(*given, **named):
     print("at it", flush=True)
     time.sleep(30)
-mending.{what} = slow
+{what} = slow
 main(sys.argv[1:])
 """
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("what", ["plan_fix", "end_fix"])
+@pytest.mark.parametrize("what", ["fix.plan_fix", "apply.end_fix"])
 def test_a_fix_that_is_stopped_before_it_writes_says_that_nothing_was_changed(
     tmp_path: Path, what: str, number: int, code: int
 ) -> None:
@@ -51,13 +51,13 @@ def test_a_fix_that_is_stopped_before_it_writes_says_that_nothing_was_changed(
 def test_a_stop_after_the_deed_does_not_say_that_nothing_was_changed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dtypecheck import mending
+    from dtypecheck.verbs import apply
 
     def done(*given: object, **named: object) -> None:
         named["told"](Progress(1, 1, "", "done"))  # type: ignore[operator]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mending, "end_fix", done)
+    monkeypatch.setattr(apply, "end_fix", done)
     with pytest.raises(SystemExit) as stopped:
         main(["fix", str(lay(tmp_path)), "--apply"])
     assert stopped.value.code == 130

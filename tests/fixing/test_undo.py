@@ -17,12 +17,7 @@ from dtypecheck.fixing.apply import NothingToUndo, Progress, Pruned, Stale, appl
 from dtypecheck.fixing.apply.journal import Generation
 from dtypecheck.fixing.refusal import Refusal
 
-from .apply_cases import after, edits, in_memory, lay, plan, times, tree
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return lay(tmp_path)
+from .apply_cases import after, edits, in_memory, plan, times, tree
 
 
 @pytest.fixture

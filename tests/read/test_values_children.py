@@ -122,7 +122,7 @@ def test_a_process_with_another_thread_is_not_copied() -> None:
     other.start()
     assert not can_fork()
     stop.set()
-    other.join()
+    other.join(60)
 
 
 # the numbers

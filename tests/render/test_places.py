@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dtypecheck import config
+from dtypecheck import settings
 from dtypecheck.files import from_here
 from dtypecheck.render import FORMATS, format_of, renderer
 from dtypecheck.report import Report
@@ -18,7 +18,7 @@ from . import made
 
 
 def test_the_settings_know_the_formats_that_there_are() -> None:
-    assert config.FORMATS == FORMATS
+    assert settings.FORMATS == FORMATS
     assert all(callable(renderer(name)) for name in FORMATS)
 
 

@@ -23,12 +23,13 @@ from dtypecheck.edits import Splice
 from dtypecheck.findings import Finding, Fix, Where
 from dtypecheck.fixing.propose.asked import Ask
 from dtypecheck.fixplan import FixPlan, Mending, Step
-from dtypecheck.mending import carry_out, plan_fix
 from dtypecheck.render import renderer
 from dtypecheck.render.options import Look
 from dtypecheck.render.sarif import document, uri
 from dtypecheck.report import Report
-from dtypecheck.scanning import scan_paths
+from dtypecheck.verbs.apply import carry_out
+from dtypecheck.verbs.fix import plan_fix
+from dtypecheck.verbs.scan import scan_paths
 
 from . import made
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +13,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch._subclasses.fake_tensor import FakeTensor  # noqa: E402
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack  # noqa: E402
+
+OFFLINE = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+"""What huggingface_hub makes of the environment when it is first imported."""
 
 
 def _changed() -> dict[str, Any]:
@@ -24,6 +30,12 @@ def _changed() -> dict[str, Any]:
         "Module.__init__": torch.nn.Module.__init__,
         "Module._apply": torch.nn.Module._apply,
         "Tensor.numpy": torch.Tensor.numpy,
+        "Tensor.tolist": torch.Tensor.tolist,
+        "device of fakes": FakeTensor.device,
+        "torch.nn.init": [value for name, value in vars(torch.nn.init).items() if name.endswith("_")],
+        "torch.Generator": torch.Generator,
+        "finders of modules": [type(finder) for finder in sys.meta_path if "dtypecheck" in type(finder).__module__],
+        "offline": getattr(sys.modules.get("huggingface_hub.constants"), "HF_HUB_OFFLINE", OFFLINE),
         "autocast": torch.amp.autocast_mode.autocast.__init__,
         "cuda.is_available": torch.cuda.is_available,
         "default dtype": torch.get_default_dtype(),

@@ -88,6 +88,31 @@ def test_what_the_index_says_is_null_is_left_out_without_a_word(model: Path) -> 
     assert set(run.weight_bytes) == {"unet", "vae", "text_encoder"}
 
 
+def test_a_tokenizer_that_the_index_says_is_null_is_stood_in_for_where_a_text_encoder_needs_one(model: Path) -> None:
+    index(model, tokenizer=[None, None])
+    run = rehearsed(model)
+    assert (run.verdict, run.reason) == ("runs", "")
+    assert "tokenizer: a CLIPTokenizer of our own, model_index.json has none" in run.substituted
+
+
+def test_a_script_with_such_a_folder_has_no_tokenizer_as_when_it_runs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(model, tokenizer=[None, None])
+    monkeypatch.chdir(tmp_path)
+    Path("serve.py").write_text(
+        "from diffusers import StableDiffusionPipeline\n"
+        "pipe = StableDiffusionPipeline.from_pretrained('model')\n"
+        "assert pipe.tokenizer is None\n"
+        "pipe('a cat', height=64, width=64)\n"
+    )
+    run = api.rehearse_script(Path("serve.py")).runs[0]
+    assert (run.verdict, run.reason) == (
+        "unknown",
+        "AttributeError: 'NoneType' object has no attribute 'tokenize' (serve.py:4)",
+    )
+
+
 def test_an_optional_component_that_is_missing_is_left_out_with_a_word(model: Path) -> None:
     index(model, image_encoder=["transformers", "CLIPVisionModelWithProjection"])
     run = rehearsed(model)

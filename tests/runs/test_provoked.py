@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from dtypecheck.explaining import all_rows
 from dtypecheck.messages.find import find
+from dtypecheck.verbs.explain import all_rows
 
 H, S, B, D, L = torch.float16, torch.float32, torch.bfloat16, torch.float64, torch.int64
 F8 = torch.float8_e4m3fn

@@ -185,6 +185,15 @@ def test_a_half_kernel_that_only_the_cpu_lacks_gives_zeros_on_cuda() -> None:
     assert (result.dtype, result.shape) == (torch.float16, (2, 3))
 
 
+def test_a_kernel_that_the_cpu_has_for_floats_alone_counts_whole_numbers_on_cuda() -> None:
+    """Every mixture of experts counts its tokens so, where the device is no CPU."""
+    with world():
+        counted = torch.histc(torch.tensor([0, 2, 2], dtype=torch.int32), bins=4, min=0, max=3)
+    assert (counted.dtype, counted.tolist()) == (torch.int32, [1, 0, 2, 0])
+    with pytest.raises(NotImplementedError, match="histogram_cpu"), world("cpu"):
+        torch.histc(torch.tensor([0, 2, 2], dtype=torch.int32), bins=4, min=0, max=3)
+
+
 def test_a_half_kernel_that_the_cpu_lacks_raises_on_the_cpu() -> None:
     here = world("cpu")
     with here, pytest.raises(NotImplementedError, match="not implemented for 'Half'"):

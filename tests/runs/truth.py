@@ -27,7 +27,7 @@ from dtypecheck.knowledge import Knowledge
 from dtypecheck.loading import plan as load_plan
 from dtypecheck.read.layout import Reader
 from dtypecheck.request import versions
-from dtypecheck.runs.call import ABOUT_DTYPES
+from dtypecheck.runs.about import about_dtypes
 from dtypecheck.runs.phantoms.inputs import for_call
 from dtypecheck.runs.phantoms.shrunken import known_classes
 from dtypecheck.runs.phantoms.small import Small, library, small
@@ -107,7 +107,7 @@ def really(place: Path, made: Small, dtypes: Mapping[str, DType], known: Knowled
             pipe(**for_call(pipe, {}, known))
     except Exception as fault:  # noqa: BLE001
         text = str(fault).strip().split("\n")[0]
-        about = ABOUT_DTYPES.search(str(fault))
+        about = about_dtypes(fault)
         return (
             ("crashes" if about else "fails"),
             stack[-1] if stack else "",

@@ -36,7 +36,6 @@ class VaeNotKnown(Rule):
 
     code = "DT119"
     severity = "note"
-    in_gate = False
 
     def check(self, component: Component, known: Knowledge) -> Iterator[Finding]:
         """One finding for an fp16 VAE whose config can lie, or whose sha256 is known and is none of the known files'."""

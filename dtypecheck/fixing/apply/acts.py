@@ -110,14 +110,6 @@ class Acts:
         with _named(path):
             os.fsync(handle)
 
-    def sync_file(self, path: Path) -> None:
-        """Wait until the disk holds a file that somebody else wrote."""
-        handle = self.open(path)
-        try:
-            self.sync(handle, path)
-        finally:
-            os.close(handle)
-
     def sync_folder(self, path: Path) -> None:
         """Wait until the disk holds the names of a folder, where the system can."""
         self.before("sync", path)

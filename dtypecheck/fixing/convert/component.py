@@ -12,12 +12,12 @@ from ...files import Files
 from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...subjects import Component, Request, WeightSet
+from ..steps import step
 from .indexes import index_edits
 from .names import bare, folder_of, index_name, inside_of, shard_name, weights_name
 from .recipe import Recipe, recipe_of
 from .shards import Shard, as_they_are, in_order, one_more, packed, same
 from .source import Source, source_of
-from .steps import step
 from .wish import Wish
 from .words import Tally, amount
 

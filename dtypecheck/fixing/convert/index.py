@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...edits import Put
 from ...files import Entry, Files
 from ...fixplan import Refused, Step
 from ...read.formats import READERS, read_header, suffix_of
 from ...subjects import Tensors
+from ..steps import step
 from .indexes import held, metadata_of, renewed, text_of
 from .names import Shard, bare, folder_of, index_name, inside_of, legacy_index_name, shard_of
-from .steps import step
 from .words import amount
 
 
@@ -128,5 +128,5 @@ def _read(files: Files, entries: list[Entry]) -> dict[str, Tensors] | Refused:
 def _put(files: Files, path: str, right: Mapping[str, str], tensors: Mapping[str, Tensors], change: str) -> Step | Refused:
     total = sum(amount.nbytes for columns in tensors.values() for amount in columns.stock().values())
     metadata = renewed(metadata_of(held(files, path)), total, None)
-    made = step(files, path, change, [Put(path, text_of(metadata, right))], "index", True, [])
-    return replace(made, costs=f"it names {amount(len(right), 'tensor')}") if isinstance(made, Step) else made
+    costs = [f"it names {amount(len(right), 'tensor')}"]
+    return step(files, path, change, [Put(path, text_of(metadata, right))], "index", True, costs)

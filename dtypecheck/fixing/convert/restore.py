@@ -11,11 +11,11 @@ from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...loading.keep import keep_list, matcher
 from ...subjects import Component, Pipeline, Tensor, WeightFile, WeightSet
+from ..steps import step
 from .indexes import index_edits
 from .names import bare
 from .recipe import exactly
 from .shards import Row
-from .steps import step
 from .words import amount
 
 

@@ -12,9 +12,9 @@ from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...loading.keep import keep_list, matcher
 from ...subjects import Component, Pipeline, Tensor, WeightFile
+from ..steps import step
 from .names import bare, folder_of, inside_of
 from .recipe import Recipe, exactly, untouched
-from .steps import step
 from .wish import Wish
 from .words import Tally, amount
 

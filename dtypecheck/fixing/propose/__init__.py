@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ...edits import Edit
-from ...engine import planned, scan
+from ...engine import readings, report_readings
 from ...files import Files
 from ...findings import Finding
 from ...fixplan import FixPlan, Refused, Step
@@ -34,15 +34,16 @@ class Proposal:
     after: Report
 
 
-def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: Callable[[str], None] | None = None) -> Proposal:
+def propose(files: Files, request: Request, known: Knowledge, wish: Wish) -> Proposal:
     """The plan that answers the findings selected, or that converts what was asked for.
 
     Its steps are in the order in which they are done; each was judged with those before it. A step that would bring a new
-    finding is not in it, but among `refused` with the reason. told: called with what is being looked at.
+    finding is not in it, but among `refused` with the reason.
     """
-    before = scan(files, request, known)
+    read = tuple(readings(files, request, known))
+    before = replace(report_readings(read, request, known), label=files.label)
     judge = Judge(files, request, known, before)
-    pipelines = {pipeline.path: pipeline for pipeline in planned(files, request, known)}
+    pipelines = {reading.pipeline.path: reading.pipeline for reading in read if reading.pipeline}
     steps: list[Step] = []
     refused: list[Refused] = []
     if wish.to is not None or wish.swap:
@@ -50,8 +51,6 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
             _wished(list(_asked_for(pipeline, files, wish, known)), pipeline, judge, steps, refused)
     else:
         for finding in _selected(before, wish):
-            if told:
-                told(str(finding.where))
             if steps and answered(finding, before.findings, judge.after(_edits(steps)).findings):
                 steps[-1] = replace(steps[-1], codes=tuple(dict.fromkeys((*steps[-1].codes, finding.code))))
             else:
@@ -59,7 +58,7 @@ def propose(files: Files, request: Request, known: Knowledge, wish: Wish, told: 
         if wish.strategies and not steps and not refused:
             refused.append(_unanswered(wish))
     plan = FixPlan(files.label, tuple(steps), refused=tuple(dict.fromkeys(refused)))
-    return Proposal(plan, before, judge.after(plan.edits) if steps else before)
+    return Proposal(plan, before, judge.whole(plan.edits) if steps else before)
 
 
 def _wished(made: list[Step | Refused], pipeline: Pipeline, judge: Judge, steps: list[Step], refused: list[Refused]) -> None:

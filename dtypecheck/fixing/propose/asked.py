@@ -35,7 +35,6 @@ class Ask:
     max_shard_size: str | None = None
     swap: str | None = None
     clamp: bool = False
-    values: str = ""
     lossy: bool = False
     rules_dirs: tuple[Path, ...] = field(default=())
     arguments: tuple[str, ...] = ()
@@ -79,7 +78,6 @@ def wish_of(ask: Ask) -> Wish:
         _bytes(ask.max_shard_size),
         ask.clamp,
         ask.swap,
-        ask.values,
     )
 
 

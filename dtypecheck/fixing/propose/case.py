@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ...dtypes import DType
 from ...edits import Edit
@@ -13,8 +12,7 @@ from ...findings import Finding
 from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...subjects import Component, Pipeline
-from ..outcome import outcome
-from ..refusal import Refusal
+from ..steps import step
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Wish:
 
     to: convert to this dtype instead of answering findings; components: only these; variant: as a variant of this name, beside.
     shard: bytes of a shard at most. clamp: cut what is too large instead of refusing it. swap: the VAE to put in, a folder or
-    the name of a row in rules/swaps.toml. values: read the numbers too, "quick" or "full".
+    the name of a row in rules/swaps.toml.
     """
 
     select: frozenset[str] = frozenset()
@@ -34,7 +32,6 @@ class Wish:
     shard: int | None = None
     clamp: bool = False
     swap: str | None = None
-    values: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +45,16 @@ class Case:
     known: Knowledge
     wish: Wish = field(default_factory=Wish)
 
-    def step(self, place: str, change: str, edits: Iterable[Edit], strategy: str, lossless: bool = True, costs: str = "") -> Step:
-        """A step that answers this finding. errors: Refusal where its edits do not fit the files."""
-        return step(self.files, place, change, edits, strategy, lossless, costs, (self.finding.code,))
+    def step(
+        self, place: str, change: str, edits: Iterable[Edit], strategy: str, lossless: bool = True, costs: Iterable[str] = ()
+    ) -> Step | Refused:
+        """A step of these edits; Refused where they do not fit the files."""
+        return step(self.files, place, change, edits, strategy, lossless, costs)
 
 
 Remedy = Callable[[Case], Iterator[Step | Refused]]
 
 
-def step(
-    files: Files,
-    place: str,
-    change: str,
-    edits: Iterable[Edit],
-    strategy: str,
-    lossless: bool = True,
-    costs: str = "",
-    codes: tuple[str, ...] = (),
-) -> Step:
-    """A step with the bytes of the files that it writes or takes away, before and after. errors: Refusal as for `outcome`."""
-    made = tuple(edits)
-    after = outcome(files, made)
-    changed = after.contents.keys() | after.gone
-    before = sum(entry.size for entry in files.entries() if entry.name in changed and entry.size > 0)
-    return Step(place, change, made, lossless, before, sum(c.size for c in after.contents.values()), costs, codes, strategy)
-
-
 def refused(case: Case, why: str, *offers: str) -> Refused:
     """What is not done about the finding of a case, and why."""
     return Refused(case.finding.where.path, why, (case.finding.code,), offers)
-
-
-def folder_of(path: str) -> Path:
-    """The folder that a relative path stands in."""
-    return Path(path).parent
-
-
-__all__ = ["Case", "Refusal", "Remedy", "Wish", "folder_of", "refused", "step"]

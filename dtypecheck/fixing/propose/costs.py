@@ -52,7 +52,7 @@ def with_costs(files: Files, plan: FixPlan, told: Callable[[Progress], None] | N
             continue
         words = str(sum(told_losses[1:], told_losses[0]))
         words = words.replace("overflow,", "are cut to the largest number,") if _clamps(step) else words
-        steps.append(replace(step, costs=f"{words}; {step.costs}" if step.costs else words))
+        steps.append(replace(step, costs=(words, *step.costs)))
     return replace(plan, steps=tuple(steps), refused=tuple(refused))
 
 

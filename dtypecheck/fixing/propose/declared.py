@@ -28,10 +28,9 @@ def as_declared(step: Step, pipeline: Pipeline) -> Step | Refused | None:
         edits.append(SetKey(component.config.path, "/dtype", json.dumps(dtype.torch)))
     if not edits:
         return Refused(step.place, f"{component.label} is stored so already", done=True)
-    rest = step.costs.split("; ")
-    kept = [text for text in rest if text and not text.startswith(f"{component.config.path} then declares")]
+    kept = [text for text in step.costs if not text.startswith(f"{component.config.path} then declares")]
     said = f"{component.config.path} keeps {dtype.torch}: without torch_dtype the other parts load in {dtype.short} too"
-    return replace(step, edits=tuple(edits), costs="; ".join((*kept, said)))
+    return replace(step, edits=tuple(edits), costs=(*kept, said))
 
 
 def _declares(component: Component) -> bool:

@@ -48,7 +48,7 @@ def declare_one_dtype(case: Case) -> Iterator[Step | Refused]:
         was = next(component.loads().dtype for component, _ in edits)
         change = f"{_name(first.pointer)}: {_held(case, first.path, first.pointer)} -> {first.value}"
         place = first.path if len(edits) == 1 else names
-        costs = f"without torch_dtype all of it then loads in fp32; {names} no longer in {was.short}" if was else ""
+        costs = ["without torch_dtype all of it then loads in fp32", f"{names} no longer in {was.short}"] if was else []
         yield case.step(place, change, [edit for _, edit in edits], "declare", costs=costs)
 
 
@@ -67,7 +67,7 @@ def compute_dtype(case: Case) -> Iterator[Step | Refused]:
         return
     edit = SetKey(where.path, where.at, json.dumps(dtype.torch))
     change = f"{_name(where.at)}: {_held(case, where.path, where.at)} -> {edit.value}"
-    yield case.step(where.path, change, [edit], "compute", costs=f"packed layers compute in {dtype.short}")
+    yield case.step(where.path, change, [edit], "compute", costs=[f"packed layers compute in {dtype.short}"])
 
 
 def upcast(case: Case) -> Iterator[Step | Refused]:
@@ -81,7 +81,7 @@ def upcast(case: Case) -> Iterator[Step | Refused]:
     path = component.config.path
     change = f"force_upcast: {_held(case, path, '/force_upcast')} -> true"
     costs = f"{pipeline.klass} then decodes in fp32: safe, slower, {_wider(component)} more while it decodes"
-    yield case.step(path, change, [SetKey(path, "/force_upcast", "true")], "upcast", costs=costs)
+    yield case.step(path, change, [SetKey(path, "/force_upcast", "true")], "upcast", costs=[costs])
 
 
 def remove_shards(case: Case) -> Iterator[Step | Refused]:
@@ -94,7 +94,7 @@ def remove_shards(case: Case) -> Iterator[Step | Refused]:
     extra = [entry for entry in found if entry.name.rpartition("/")[2] not in named]
     freed = sum(entry.size for entry in extra)
     place = extra[0].name if len(extra) == 1 else f"{extra[0].name} and {len(extra) - 1} more"
-    costs = f"no loader reads {'it' if len(extra) == 1 else 'them'}; {freed:,} bytes"
+    costs = (f"no loader reads {'it' if len(extra) == 1 else 'them'}", f"{freed:,} bytes")
     yield case.step(place, "removed", [Remove(entry.name) for entry in extra], "remove", lossless=False, costs=costs)
 
 

@@ -38,8 +38,7 @@ def whole_ids(case: Case) -> Iterator[Step | Refused]:
         yield refused(case, "position ids of a pickle are mended by converting it", "--to fp16, or fp32")
         return
     edit = Store(path, (Take(path, _IDS, "I64", whole=True), Take(path)))
-    step = case.step(path, f"{case.finding.where.at}: {case.finding.source.lower()} -> int64", [edit], "position-ids")
-    yield step
+    yield case.step(path, f"{case.finding.where.at}: {case.finding.source.lower()} -> int64", [edit], "position-ids")
 
 
 def as_asked(case: Case) -> Iterator[Step | Refused]:
@@ -106,7 +105,7 @@ def one_dtype(case: Case) -> Iterator[Step | Refused]:
     pattern = "^(?:" + "|".join(map(re.escape, keys)) + ")$"
     edit = Store(path, (Take(path, pattern, widest.name), Take(path)))
     change = f"{component.name}: {' and '.join(dtype.short for dtype in floats)} -> {widest.short}"
-    yield case.step(path, change, [edit], "upcast", costs="what the narrower part has lost does not come back")
+    yield case.step(path, change, [edit], "upcast", costs=["what the narrower part has lost does not come back"])
 
 
 def _there(case: Case) -> str:
@@ -124,7 +123,7 @@ def _wider(component: Component) -> bool:
     return load.chosen is not None and not component.quantised and load.chosen.nbytes > load.nbytes
 
 
-def _recast(case: Case, weights: WeightSet, dtype: DType) -> Iterator[Step]:
+def _recast(case: Case, weights: WeightSet, dtype: DType) -> Iterator[Step | Refused]:
     edits: list[Edit] = []
     total = 0
     for file in weights.files:
@@ -138,5 +137,5 @@ def _recast(case: Case, weights: WeightSet, dtype: DType) -> Iterator[Step]:
     tensors = sum(amount.tensors for kind, amount in weights.stock.items() if kind.is_wide and kind is not dtype)
     change = f"{stored.short} -> {dtype.short}, {tensors:,} tensors"
     lossless = all(can_hold(dtype, kind) for kind in weights.stock if kind.is_wide)
-    costs = "" if not lossless else "the numbers stay; what was lost before does not come back"
+    costs = ("the numbers stay", "what was lost before does not come back") if lossless else ()
     yield case.step(weights.where.path, change, edits, dtype.short, lossless, costs)

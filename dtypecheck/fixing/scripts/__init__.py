@@ -8,12 +8,12 @@ from itertools import chain
 from typing import Final
 
 from ...edits import Splice
+from ...engine.scripts import Resolve
 from ...files import Entry, Files
 from ...findings import Finding
 from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...read.scripts import SUFFIXES
-from ...scripted import Resolve
 from ...subjects import Request
 from ..propose.case import Wish
 from ..refusal import Refusal
@@ -130,7 +130,8 @@ class _Mended:
             if better is None:
                 break
             more, its_edits, later = better
-            idea = replace(idea, change=f"{idea.change}; {more.change}", changes=(*idea.changes, *more.changes))
+            costs = tuple(dict.fromkeys((*idea.costs, *more.costs)))
+            idea = replace(idea, change=f"{idea.change}; {more.change}", changes=(*idea.changes, *more.changes), costs=costs)
             edits = (*edits, *its_edits)
         return idea, edits, later
 

@@ -25,7 +25,7 @@ class Idea:
     change: str
     changes: tuple[Change, ...]
     strategy: str
-    costs: str = ""
+    costs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

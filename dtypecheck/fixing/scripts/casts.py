@@ -64,9 +64,8 @@ def sampled_in_fp32(case: Case) -> Iterator[Idea]:
     if case.call.means != "cast":
         raise Unfit("who samples in half has to copy the model first")
     words = _words(case, case.call)
-    yield Idea(
-        f"{case.line(case.call)}: the dtype of {words} left out", case.without_cast(case.call), "cast", "it runs in fp32 then"
-    )
+    text = f"{case.line(case.call)}: the dtype of {words} left out"
+    yield Idea(text, case.without_cast(case.call), "cast", ("it runs in fp32 then",))
 
 
 def to_the_model(case: Case) -> Iterator[Idea]:
@@ -102,9 +101,8 @@ def cast_input(case: Case, call: Call) -> tuple[tuple[Change, ...], str]:
     page, node = case.found(call)
     given = case.node_of(call, call.argument("z", "x", "sample", "latents", position=0))
     owner = node.func.value if isinstance(node.func, ast.Attribute) else None
-    if given is None or not is_path(owner):
+    if given is None or owner is None or not is_path(owner):
         raise Unfit("the VAE is no plain name")
-    assert owner is not None  # noqa: S101
     method = f".to({page.source(owner)}.dtype)"
     return tuple(wrapped(page, given, method)), f"{method} behind {short(page, given)}"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...edits import Splice
+from ...engine.scripts import Resolve
 from ...files import Files
 from ...fixplan import FixPlan
 from ...knowledge import Knowledge
-from ...scripted import Resolve
 from ...subjects import Request
 from .judged import Judged
 

@@ -57,7 +57,8 @@ def _chosen(case: Case, dtype: DType) -> Iterator[Idea]:
         yield idea
         if argument is not None and call.argument("variant"):
             without = case.without(call, "variant")
-            yield Idea(f"{idea.change}, and no variant", (*idea.changes, *without), dtype.short, "loads the larger files")
+            costs = (*idea.costs, "loads the larger files")
+            yield Idea(f"{idea.change}, and no variant", (*idea.changes, *without), dtype.short, costs)
 
 
 def _defined(case: Case, call: Call, dtype: DType) -> Iterator[Idea]:

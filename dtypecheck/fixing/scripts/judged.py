@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ...engine.scripts import Resolve, scan_scripts
 from ...files import Entry, Memory
 from ...findings import Finding
 from ...knowledge import Knowledge
 from ...read.scripts import ScriptReader
 from ...report import Report
-from ...scripted import Resolve, scan_scripts
 from ...subjects import Request
 from ...subjects.scripts import Script
 from ..worse import new

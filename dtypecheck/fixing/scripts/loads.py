@@ -123,7 +123,7 @@ def trained_in_fp32(case: Case) -> Iterator[Idea]:
     """DT209, DT214: the model that is trained stays in fp32: no cast of it, or it is loaded so."""
     model = _model(case)
     loader, caster = loaders(model, case.script)
-    costs = "the forward pass then wants torch.autocast, or inputs in fp32"
+    costs = ("the forward pass then wants torch.autocast, or inputs in fp32",)
     if model is None or loader is None:
         return
     cast: tuple[Change, ...] = ()

@@ -14,7 +14,7 @@ from .loads import loaded_in
 from .page import Change, Page
 from .pieces import added, before_statement, is_path, replaced
 
-_COSTS: Final = "bf16 has 8 significant bits, and wants a GPU of the Ampere generation or newer"
+_COSTS: Final = ("bf16 has 8 significant bits, and wants a GPU of the Ampere generation or newer",)
 
 
 def vae_in_fp32(case: Case) -> Iterator[Idea]:
@@ -28,7 +28,7 @@ def vae_in_fp32(case: Case) -> Iterator[Idea]:
     loader = case.script.call(vae.loader)
     every = [c for c in case.script.calls if c.means in ("decode", "encode") and c.target and c.target.number == vae.number]
     given = [change for other in every if not is_wide(other) for change in cast_input(case, other)[0]]
-    costs = "what it gives is fp32 then, and it takes twice the memory"
+    costs = ("what it gives is fp32 then", "it takes twice the memory")
     if loader is not None and loader.result is not None and loader.result.number == vae.number and vae.caster is None:
         for idea in first(loaded_in(case, loader, F32)):
             yield Idea(f"{idea.change}, and what it is given cast to it", (*idea.changes, *given), "fp32", costs)
@@ -92,9 +92,8 @@ def _outside(case: Case, call: Call) -> Iterator[Idea]:
     if any(isinstance(thing, Thing) and thing.kind in ("tensor", "features") for thing in things):
         raise Unfit("it is given tensors of the autocast")
     changes, head = _switched_off(case, call)
-    yield Idea(
-        f"{case.line(call)}: {head}", changes, "fp32", "the model runs in the dtype that it was loaded in, which takes longer"
-    )
+    costs = ("the model runs in the dtype that it was loaded in, which takes longer",)
+    yield Idea(f"{case.line(call)}: {head}", changes, "fp32", costs)
 
 
 def _in_bf16(case: Case, chosen: Thing) -> Iterator[Idea]:

@@ -76,7 +76,8 @@ def not_in_slices(case: Case) -> Iterator[Idea]:
     every = [c for c in case.script.calls if c.means == "slices" and pipe and c.target and c.target.number == pipe.number]
     changes = tuple(_left_out(case, call) for call in every)
     if changes:
-        yield Idea(f"{', '.join(map(case.line, every))}: attention not in slices", changes, "cast", "attention takes more memory")
+        text = f"{', '.join(map(case.line, every))}: attention not in slices"
+        yield Idea(text, changes, "cast", ("attention takes more memory",))
 
 
 def _left_out(case: Case, call: Call) -> Change:

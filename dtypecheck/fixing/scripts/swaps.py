@@ -40,7 +40,7 @@ def _in_place(case: Case, loader: Call, row: Row) -> Idea:
     changes = [replaced(page, where, f'"{row["repo"]}"')]
     for name in ("subfolder", "variant", "revision"):
         changes += case.without(loader, name) if loader.argument(name) else ()
-    return Idea(f"{case.line(loader)}: {row['repo']}", tuple(changes), "swap-vae", str(row["why"]))
+    return Idea(f"{case.line(loader)}: {row['repo']}", tuple(changes), "swap-vae", (str(row["why"]),))
 
 
 def _beside(case: Case, loader: Call, row: Row) -> Idea:
@@ -55,7 +55,7 @@ def _beside(case: Case, loader: Call, row: Row) -> Idea:
     dtype = f", {case.spelling.keyword(node, page)}={page.source(asked)}" if asked is not None else ""
     new = f'{name.text}.from_pretrained("{row["repo"]}"{dtype})'
     changes = (*name.changes, *case.with_dtype(loader, Spelled(new), "vae"))
-    return Idea(f"{case.line(loader)}: vae={new}", changes, "swap-vae", str(row["why"]))
+    return Idea(f"{case.line(loader)}: vae={new}", changes, "swap-vae", (str(row["why"]),))
 
 
 def _fits(row: Row, klass: str, config: Mapping[str, Any]) -> bool:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ...dtypes import parse
 from ...edits import Bring, Edit, Remove, SetKey
-from ...files import Directory, Files
+from ...files import Directory, Files, OneFile
 from ...fixplan import Refused, Step
 from ...knowledge import Knowledge
 from ...loading import plan
 from ...read.layout import Reader
 from ...subjects import Component, Pipeline, WeightSet
 from ..refusal import Refusal
+from ..states import sha256_of
+from ..steps import step
 from .fits import differences
 from .given import CONFIG, Given, given
 
 STRATEGY = "swap-vae"
-_AT_ONCE: Final = 1 << 23
 _STEM = "diffusion_pytorch_model"
 
 
@@ -49,19 +49,8 @@ def swap(pipeline: Pipeline, vae: Component, origin: str | Path, files: Files, k
     edits = tuple(_edits(pipeline, vae, new, found, chosen, files))
     if _is_it(vae, found, edits, files):
         return Refused(_place(vae), f"{found.label} is this VAE already", done=True)
-    brought = {edit.path: Path(edit.origin).stat().st_size for edit in edits if isinstance(edit, Bring)}
-    gone = {edit.path for edit in edits if isinstance(edit, Remove)} | brought.keys()
-    sizes = {entry.name: entry.size for entry in files.entries()}
-    return Step(
-        place=_place(vae),
-        change=f"{vae.described} -> {found.label}" + (f" ({new.klass})" if new.klass != vae.klass else ""),
-        edits=edits,
-        lossless=False,
-        before=sum(sizes.get(path, 0) for path in gone),
-        after=sum(brought.values()),
-        costs=_costs(vae, new, found, edits),
-        strategy=STRATEGY,
-    )
+    change = f"{vae.described} -> {found.label}" + (f" ({new.klass})" if new.klass != vae.klass else "")
+    return step(files, _place(vae), change, edits, STRATEGY, False, _costs(vae, new, found, edits))
 
 
 def no_vae(pipeline: Pipeline) -> Refused:
@@ -93,11 +82,7 @@ def _same(edit: Bring, size: int, files: Files) -> bool:
         return False
     if size != origin.stat().st_size:
         return False
-    digest, at = hashlib.sha256(), 0
-    while block := files.read(edit.path, at, _AT_ONCE):
-        digest.update(block)
-        at += len(block)
-    return digest.hexdigest() == edit.sha256
+    return sha256_of(files, edit.path, size) == edit.sha256
 
 
 def _meant(config: Any) -> dict[str, Any]:
@@ -146,16 +131,13 @@ def _variant(name: str, new: Component, chosen: WeightSet) -> WeightSet | None:
 
 def _bring(path: str, origin: Path) -> Bring:
     origin = origin.resolve()
-    with origin.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Bring(path, str(origin), digest)
+    return Bring(path, str(origin), sha256_of(OneFile(origin), origin.name, origin.stat().st_size))
 
 
-def _costs(vae: Component, new: Component, found: Given, edits: tuple[Edit, ...]) -> str:
-    said = [str(found.row["why"]).rstrip(".") if "why" in found.row else "pictures will differ: these are other weights"]
+def _costs(vae: Component, new: Component, found: Given, edits: tuple[Edit, ...]) -> Iterator[str]:
+    yield str(found.row["why"]).rstrip(".") if "why" in found.row else "pictures will differ: these are other weights"
     if found.row.get("quality") == "preview" or new.klass != vae.klass:
-        said.append("preview quality")
+        yield "preview quality"
     brought = {edit.path for edit in edits if isinstance(edit, Bring)}
     lost = [old.variant for old in vae.sets if old.variant and not any(f".{old.variant}." in path for path in brought)]
-    said += [f"without the variant {name}: these weights do not come in its dtype" for name in dict.fromkeys(lost)]
-    return "; ".join(said)
+    yield from (f"without the variant {name}: these weights do not come in its dtype" for name in dict.fromkeys(lost))

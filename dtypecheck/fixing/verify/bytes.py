@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Final, Literal
@@ -13,6 +12,7 @@ from ...fixplan import FixPlan
 from ...read.located import Place, Unlocated, locate
 from ...read.weights import read_safetensors
 from ..outcome import Content, Foreign, Outcome, Same, Stored, Text
+from ..states import sha256_of
 
 _AT_ONCE: Final = 1 << 23
 _SMALL: Final = 1 << 24
@@ -56,7 +56,7 @@ def _left_alone(
             yield f"{path} has {new[path].size:,} bytes, before it had {entry.size:,}, and no edit changes it"
             continue
         state = plan.files.get(path)
-        if (state and state.sha256 and _sha256(after, path) != state.sha256) or (
+        if (state and state.sha256 and sha256_of(after, path, entry.size) != state.sha256) or (
             new[path].identity != entry.identity and 0 <= entry.size <= _SMALL and after.read(path) != before.read(path)
         ):
             yield f"{path} changed, and no edit changes it"
@@ -78,7 +78,7 @@ def _written(
                 yield f"{entry.name} should hold the bytes of {of}, and does not"
         case Foreign(origin=origin, sha256=sha256):
             if sha256:
-                equal = _sha256(after, entry.name) == sha256
+                equal = sha256_of(after, entry.name, entry.size) == sha256
             else:
                 equal = _equal(OneFile(origin), origin.name, after, entry.name, 0, 0, entry.size)
             if not equal:
@@ -163,11 +163,3 @@ def _equal(one: Files, first: str, other: Files, second: str, begin: int, start:
         if one.read(first, begin + offset, size) != other.read(second, start + offset, size):
             return False
     return True
-
-
-def _sha256(files: Files, path: str) -> str:
-    digest, at = hashlib.sha256(), 0
-    while block := files.read(path, at, _AT_ONCE):
-        digest.update(block)
-        at += len(block)
-    return digest.hexdigest()

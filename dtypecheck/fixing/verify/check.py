@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...files import Directory, Entry, Files, OneFile, place
+from ...files import Directory, Files, OneFile, Some, place
 from ...fixplan import FixPlan
 from ...knowledge import Knowledge
 from ...subjects import Request
@@ -54,23 +53,6 @@ def verify(
     return Verified((*reasons, *wrong), (*measured, *told))
 
 
-@dataclass(frozen=True, slots=True)
-class _Some:
-    """Files: some of a folder's. What lies beside a single file is none of its business."""
-
-    folder: Directory
-    names: frozenset[str]
-    label: str
-
-    def entries(self) -> Iterator[Entry]:
-        """Those of them that are there."""
-        return (entry for entry in self.folder.entries() if entry.name in self.names)
-
-    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """Bytes of one of them."""
-        return self.folder.read(name, start, length)
-
-
 def _now(root: Path | Files, before: Files, planned: Outcome) -> Files:
     """The target as it is."""
     now = place(root) if isinstance(root, Path) else root
@@ -78,5 +60,6 @@ def _now(root: Path | Files, before: Files, planned: Outcome) -> Files:
         return now
     if isinstance(now, (Directory, OneFile)):
         names = {entry.name for entry in before.entries()} | planned.contents.keys()
-        return _Some(Directory(now.root if isinstance(now, Directory) else now.path.parent), frozenset(names), before.label)
+        # what lies beside a single file is none of its business
+        return Some(Directory(now.root if isinstance(now, Directory) else now.path.parent), names.__contains__, before.label)
     return now

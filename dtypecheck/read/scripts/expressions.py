@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from ...dtypes import DType, parse
@@ -266,8 +266,3 @@ _BY_TYPE: Final[dict[type[ast.expr], Callable[[Expressions, Any], Value]]] = {
 def by_name(text: str) -> DType | None:
     """The dtype that a string names as getattr(torch, text) would."""
     return TORCH_DTYPES.get(text) if re.fullmatch(r"\w+", text) else parse(text)
-
-
-def ways_of(value: Value) -> Iterator[tuple[Case, Any]]:
-    """Each way of a value."""
-    return iter(value.ways)

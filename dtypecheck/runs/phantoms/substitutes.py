@@ -24,7 +24,7 @@ def substitute(name: str, class_name: str, parts: Mapping[str, object], known: K
     errors: CannotSubstitute when no row says how, or a part that it is sized after is missing.
     """
     row = _row(class_name, known)
-    scope = dict(parts) | {"it": _model_for(name, parts, known)}
+    scope = dict(parts) | {"it": fed_by(name, parts, known)}
     try:
         match row.get("kind"):
             case "absent":
@@ -54,7 +54,7 @@ def _row(class_name: str, known: Knowledge) -> Row:
     return next((row for name in line if (row := phantom_rows.row(name, known)).get("kind")), {})
 
 
-def _model_for(name: str, parts: Mapping[str, object], known: Knowledge) -> object | None:
+def fed_by(name: str, parts: Mapping[str, object], known: Knowledge) -> object | None:
     """The model that a tokenizer or processor feeds: the first of those that the row `part:<name>` lists."""
     fed = known.row(phantom_rows.TABLE, f"part:{name}").get("of", ())
     return next((parts[other] for other in fed if parts.get(other) is not None), None)

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
+
+from ..doors import Door, door, renamed
 
 _ABSENT: Final = object()
 _OURS: Final = "_dtypecheck_change"
@@ -18,25 +20,43 @@ _GONE: Final = "_dtypecheck_gone"
 """On one that was taken back while another was around it: what stood before it."""
 
 
-class Changes:
-    """Everything that was changed; undone in reverse when the `with` block ends."""
+_NOT_LIBRARIES: Final = sys.stdlib_module_names | {"torch"}
 
-    def __init__(self) -> None:
+
+class Changes:
+    """Everything that was changed; undone in reverse when the `with` block ends.
+
+    doors: what is put in the place of a function is a door, so that a library that took a copy of it meanwhile gets the real one
+    afterwards; a name under which a module took it is the real one again.
+    """
+
+    def __init__(self, doors: bool = False) -> None:
         self._undo = contextlib.ExitStack()
         self._done: set[tuple[int, str]] = set()
+        self._doors = doors
+        self._mark = object()
+        self._of_libraries: list[Door] = []
+        self._real: list[tuple[object, str, object]] = []
+        """What was put into modules, by what name, and what was there before."""
+        self._there: frozenset[str] = frozenset()
 
     def __enter__(self) -> Changes:
+        self._there = frozenset(sys.modules)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._undo.close()
+        self._names_back()
 
     def change(self, place: Any, name: str, value: object) -> None:
         """`place.name` is `value` from now on. What a class inherits is changed for it alone."""
         before = vars(place).get(name, _ABSENT)
+        value = self._door(place, value, getattr(place, name, None) if before is _ABSENT else before)
         with contextlib.suppress(AttributeError, TypeError):
-            vars(value)[_OURS] = True
+            vars(value)[_OURS] = self._mark
         setattr(place, name, value)
+        if self._doors and isinstance(place, ModuleType) and before is not _ABSENT:
+            self._real.append((value, name, before))
         self._undo.callback(_back, place, name, before, value)
 
     def later(self, act: Callable[[], object]) -> None:
@@ -55,12 +75,39 @@ class Changes:
         found = vars(place).get(name)
         if found is None:
             return
-        if isinstance(found, classmethod):
-            self.change(place, name, classmethod(make(found.__func__)))
-        elif isinstance(found, staticmethod):
-            self.change(place, name, staticmethod(make(found.__func__)))
-        else:
-            self.change(place, name, make(found))
+        kind = type(found) if isinstance(found, (classmethod, staticmethod)) else None
+        real = found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
+        if self._doors and getattr(real, _OURS, None) is self._mark:  # a copy of one that was changed already
+            return
+        made = self._door(place, make(real), real)
+        self.change(place, name, kind(made) if kind else made)
+
+    def elsewhere(self) -> None:
+        """Other modules that have a library's function under a name of their own get what is now in its place, as if they were
+        imported only now."""
+        renamed({id(way.real): way.call for way in self._of_libraries}, sys.modules)
+
+    def _door(self, place: Any, value: object, real: object) -> Any:
+        """What leads to a value as long as this lasts; itself where that is no function, or a door already."""
+        if not self._doors or getattr(value, _OURS, None) is self._mark:
+            return value
+        made = door(value, real)
+        if made is None:
+            return value
+        vars(made.call)[_OURS] = self._mark
+        vars(made.call).pop(_GONE, None)  # `wraps` takes it over from a real one that is another's
+        self._undo.callback(made.close)
+        if isinstance(place, ModuleType) and place.__name__.partition(".")[0] not in _NOT_LIBRARIES:
+            self._of_libraries.append(made)
+        return made.call
+
+    def _names_back(self) -> None:
+        """Names that modules gave to what was put there are of the real things again; a class of ours only where it was new."""
+        renamed({id(value): before for value, _, before in self._real if isinstance(value, FunctionType)}, sys.modules)
+        others = [entry for entry in reversed(self._real) if not isinstance(entry[0], FunctionType)]  # of equals the first
+        renamed({(id(value), name): before for value, name, before in others}, sys.modules.keys() - self._there)
+        self._real.clear()
+        self._of_libraries.clear()
 
 
 def _back(place: Any, name: str, before: object, value: object) -> None:

@@ -70,7 +70,7 @@ def pipeline(session: Session, cls: type, found: Pipeline, root: Path, request: 
     if options.get("quantization_config") is not None:
         session.note("quantization_config: plain weights in place of packed ones")
     with session.writes.freely():
-        parts = folder.parts(planned, root, session.known, session.world, given, kind)
+        parts = folder.parts(planned, root, session.known, session.world, given, kind, whole=False)
     roles = {part.name: part.role for part in found.components}
     for text in parts.substituted:
         session.note(text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
 from ..device import here
+from ..doors import caller
 from . import calls, loaders, rest, savers, single
 from .session import Loader, Session
 
@@ -62,6 +62,11 @@ def _loaders(session: Session) -> dict[str, Callable[[ModuleType], None]]:
 
     located, stood_in = rest.located(session), rest.stood_in(session)
     load = "from_pretrained"
+
+    def copies(module: ModuleType) -> None:
+        """Each of the Auto classes has a copy of the loader, which is changed already only where that was when it was taken."""
+        loading(tuple(name for name, value in vars(module).items() if isinstance(value, type)), load, located)(module)
+
     return {
         "diffusers.models.modeling_utils": loading(("ModelMixin",), load, loaders.models(session, "diffusers")),
         "diffusers.models.auto_model": loading(("AutoModel",), load, located),
@@ -71,6 +76,7 @@ def _loaders(session: Session) -> dict[str, Callable[[ModuleType], None]]:
         "diffusers.configuration_utils": loading(("ConfigMixin",), "load_config", located),
         "transformers.modeling_utils": loading(("PreTrainedModel",), load, loaders.models(session, "transformers")),
         "transformers.models.auto.auto_factory": loading(("_BaseAutoModelClass",), load, located),
+        "transformers.models.auto.modeling_auto": copies,
         "transformers.models.auto.configuration_auto": loading(("AutoConfig",), load, located),
         "transformers.configuration_utils": loading(("PreTrainedConfig", "PretrainedConfig"), "get_config_dict", located),
         "transformers.generation.configuration_utils": loading(("GenerationConfig",), load, located),
@@ -212,7 +218,8 @@ def _download(session: Session) -> Loader:
 
     def make(real: Loader) -> Loader:
         def fetch(repo_id: str, filename: str = "", *args: Any, **kwargs: Any) -> Any:
-            if not session.script.owns(sys._getframe(1).f_code.co_filename):
+            frame = caller()
+            if frame is None or not session.script.owns(frame.f_code.co_filename):
                 return real(repo_id, *([filename] if filename else []), *args, **kwargs)
             place = session.folder(repo_id, kwargs) / str(kwargs.get("subfolder") or "") / filename
             if not place.exists():

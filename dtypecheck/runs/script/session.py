@@ -6,6 +6,7 @@ import threading
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Session:
     libraries: Libraries
     world: World
     heard: Heard
-    changes: Changes = field(default_factory=Changes)
+    changes: Changes = field(default_factory=partial(Changes, doors=True))
     writes: Writes = field(default_factory=Writes)
     parts: dict[int, Part] = field(default_factory=dict)
     pipelines: list[Pipeline] = field(default_factory=list)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import torch
 
-from ..device import pretended
+from ..device import pretended, stands_for
 from ..lent import Lent
 from ..pretend import autocast_here, numbered, replaceable
+from ..remembered import ask_again
 from .changes import on_import
 from .machine import imagine
 from .patches import wanted
@@ -38,6 +42,9 @@ def staged(session: Session) -> Iterator[None]:
         changes.wrap(torch.nn.Module, "_apply", _watched(session))
         torch_save(session, changes)
         stack.enter_context(on_import(wanted(session)))
+        changes.elsewhere()
+        if stands_for(kind).type != "cpu":
+            ask_again()
         session.writes.catch(changes)
         follow(session)
         stack.enter_context(session.world)
@@ -49,37 +56,59 @@ def staged(session: Session) -> Iterator[None]:
 def _restored() -> Iterator[None]:
     """What a script sets for its whole process ends with it."""
     here, dtype, grad, environment = Path.cwd(), torch.get_default_dtype(), torch.is_grad_enabled(), dict(os.environ)
+    device, streams = _default_device(), (sys.stdin, sys.stdout, sys.stderr)
     try:
-        yield
+        with warnings.catch_warnings():
+            yield
     finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
         os.chdir(here)
         torch.set_default_dtype(dtype)
-        torch.set_default_device(None)
+        if _default_device() != device:
+            torch.set_default_device(device)
         torch.set_grad_enabled(grad)
         os.environ.clear()
         os.environ.update(environment)
 
 
+def _default_device() -> torch.device | None:
+    """What torch.set_default_device was called with, None if it was not."""
+    return getattr(getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None), "device", None)
+
+
+_OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+"""Variables of the environment, and what modules call the answers that they keep of them."""
+
+
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """Nothing is fetched from the hub, and nobody is told that it was asked."""
-    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    """Nothing is fetched from the hub, and nobody is told that it was asked; a library imported meanwhile keeps nothing of it."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("huggingface_hub.constants")  # it asks the environment once
     hub = sys.modules.get("huggingface_hub.constants")
-    was = vars(hub)["HF_HUB_OFFLINE"] if hub else None
-    if hub:
-        vars(hub)["HF_HUB_OFFLINE"] = True
+    usual = {name: value for name in _OFFLINE if isinstance(value := vars(hub).get(name), bool)} if hub else {}
+    before = {name: os.environ.get(name) for name in _OFFLINE}
+    os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+    kept = {(place, name): value for place, name, value in _kept(usual)}
+    for place, name in kept:
+        vars(sys.modules[place])[name] = True
     try:
         yield
     finally:
-        if hub:
-            vars(hub)["HF_HUB_OFFLINE"] = was
+        for place, name, _ in list(_kept(usual)):
+            vars(sys.modules[place])[name] = kept.get((place, name), usual[name])
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _kept(names: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """Every module that has one of these names for a truth value, the name and the value."""
+    for place, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType):
+            yield from ((place, name, value) for name in names if isinstance(value := vars(module).get(name), bool))
 
 
 @contextlib.contextmanager

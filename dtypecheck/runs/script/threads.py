@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import thread as pool
@@ -12,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 from ..device import Answers, stands_for
+from ..doors import caller
 from .session import Session
 
 _POOL: Final = pool.__file__
@@ -29,8 +29,9 @@ def follow(session: Session) -> None:
 
 def _starting(session: Session, start: Callable[..., None]) -> Callable[..., None]:
     def started(thread: threading.Thread) -> None:
-        caller = sys._getframe(1).f_code.co_filename
-        if session.script.owns(caller) or caller == _POOL:
+        frame = caller()
+        file = frame.f_code.co_filename if frame else ""
+        if session.script.owns(file) or file == _POOL:
             thread.run = _in_world(session, thread.run)  # type: ignore[method-assign]
         start(thread)
 

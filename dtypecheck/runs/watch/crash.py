@@ -17,7 +17,7 @@ from ...messages.fill import fill
 from ...messages.find import Found, parse
 from ...messages.rows import Row, rows
 from ...subjects.shown import Crash, Operand
-from ..call import ABOUT_DTYPES
+from ..about import about_dtypes
 from ..modules import dtype_of
 from ..origins import Origin
 from ..words import place
@@ -59,7 +59,7 @@ class Messages:
         found = self.of(fault)
         if found is not None:
             return found.row.kind in ("crash", "nan") and found.row.about != "device"
-        return bool(ABOUT_DTYPES.search(str(fault)))
+        return about_dtypes(fault)
 
     def completed(self, crash: Crash, fault: BaseException) -> Crash:
         """The crash with what the catalogue says, where nothing better is known."""

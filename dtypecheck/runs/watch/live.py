@@ -30,9 +30,15 @@ def component(name: str, module: torch.nn.Module, known: Knowledge) -> Component
     counts = _counts(module)
     main = max((dtype for dtype in counts if dtype.is_float), key=lambda dtype: counts[dtype], default=None)
     load = Load(main, Claim(main, Where(name), "shows") if main else None, counts)
-    family = "transformers" if type(module).__module__.startswith("transformers.") else "diffusers"
+    family = _family(type(module))
     role, config, packed = role_of(known, name, klass), _config(name, module), _packed(name, module)
     return Component(name, name, klass, family, role, config, quantised=packed, load=load)
+
+
+def _family(kind: type) -> str:
+    """The library that a class or one that it comes from is of; torch for a network of somebody's own."""
+    libraries = (base.__module__.partition(".")[0] for base in kind.__mro__)
+    return next((library for library in libraries if library in ("transformers", "diffusers")), "torch")
 
 
 def _config(name: str, module: torch.nn.Module) -> Config | None:

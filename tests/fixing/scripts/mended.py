@@ -6,6 +6,7 @@ from dataclasses import replace
 from textwrap import dedent
 
 from dtypecheck import checks
+from dtypecheck.engine.scripts import Folders, scan_scripts
 from dtypecheck.files import Memory
 from dtypecheck.fixing.overlay import after
 from dtypecheck.fixing.propose.case import Wish
@@ -13,7 +14,6 @@ from dtypecheck.fixing.scripts import propose_scripts
 from dtypecheck.fixplan import Refused, Step
 from dtypecheck.knowledge import Knowledge
 from dtypecheck.request import make
-from dtypecheck.scripted import Folders, scan_scripts
 
 checks.load()
 

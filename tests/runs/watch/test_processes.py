@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from dtypecheck.knowledge import Knowledge, folder
-from dtypecheck.processes import Process, gather, hand_in, here
 from dtypecheck.report import Report
 from dtypecheck.subjects import Request
 from dtypecheck.subjects.shown import ModuleRow, Run
+from dtypecheck.verbs.processes import Process, gather, hand_in, here
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = Run("watched", "runs", "cpu", modules=(ModuleRow("net", 1),), script="s.py", steps={"net": 1})

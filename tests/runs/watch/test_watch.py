@@ -596,4 +596,4 @@ def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
     from dtypecheck.request import WrongUse
 
     with pytest.raises(WrongUse, match="no such file"):
-        dtypecheck.watching.watch_script(tmp_path / "none.py")
+        dtypecheck.verbs.watch.watch_script(tmp_path / "none.py")
