@@ -4,8 +4,10 @@
 
 Writes a file of fp32, one of bf16 and one of fp16 weights below a temporary folder, all read from the page cache. Every figure is
 the best of turns that are taken one after the other. `--values` is timed in a process of its own, which holds no torch, as that
-of `dtypecheck scan` does; what it takes to start that is left out, as the import of torch is. The peak is VmHWM of a fresh
-process that scans a file of 10 GB, sparse or (with --real) written in full, and that of the largest of its child processes.
+of `dtypecheck scan` does; what it takes to start that is left out, as the import of torch is, and what it takes to have the loops
+in machine code, which is told by itself. A quick look at a few GB does without them in a process that looks at nothing else: how
+fast that is, say the rows of numpy alone. The peak is VmHWM of a fresh process that scans a file of 10 GB, sparse or (with
+--real) written in full, and that of the largest of its child processes.
 """
 
 from __future__ import annotations
@@ -85,23 +87,31 @@ def loop(path: Path) -> None:
 
 
 class Scans:
-    """A process that scans what it is told to."""
+    """A process that scans what it is told to. without: modules that it does not have. used: what counted the last file."""
 
     code = (
-        "import sys\nfrom dtypecheck.api import scan\n"
-        "for line in sys.stdin:\n    scan(line.split()[1], values=line.split()[0])\n    print(flush=True)\n"
+        "import sys\nsys.modules.update(dict.fromkeys(sys.argv[1:]))\nfrom dtypecheck.api import scan\n"
+        "from dtypecheck.read.values.machine import MACHINE\n"
+        "for line in sys.stdin:\n    mode, path = line.split()\n    scan(path, values=mode)\n"
+        "    made = any(full == (mode == 'full') for _, full in MACHINE.made)\n"
+        "    print('machine code' if made else f'numpy ({MACHINE.why})' if MACHINE.why else 'numpy', flush=True)\n"
     )
+
+    def __init__(self, *without: str) -> None:
+        self.without = without
+        self.used: dict[str, str] = {}
 
     def __enter__(self) -> Callable[[Path, str], None]:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([sys.executable, "-c", self.code], cwd=ROOT, **pipes)  # type: ignore[call-overload]
+        command = [sys.executable, "-c", self.code, *self.without]
+        self.process = subprocess.Popen(command, cwd=ROOT, **pipes)  # type: ignore[call-overload]
         return self.scan
 
     def scan(self, path: Path, values: str) -> None:
         """Let it scan a file, and wait for it."""
         self.process.stdin.write(f"{values} {path}\n")
         self.process.stdin.flush()
-        self.process.stdout.readline()
+        self.used[values] = self.process.stdout.readline().strip()
 
     def __exit__(self, *_: object) -> None:
         self.process.communicate(timeout=60)
@@ -129,9 +139,11 @@ def speeds(folder: Path, dtype: DType, nbytes: int, turns: int) -> bool:
         "numpy max, mapped": lambda: mapped(path, dtype),
         "torch loop": lambda: loop(path),
     }
-    with Scans() as ours:
+    with (scans := Scans()) as ours, (plain := Scans("llvmlite")) as alone:
         jobs |= {"--values": lambda: ours(path, "quick"), "--values=full": lambda: ours(path, "full")}
+        jobs |= {"quick, numpy alone": lambda: alone(path, "quick"), "full, numpy alone": lambda: alone(path, "full")}
         seconds = fastest(jobs, turns)
+    assert all(used.startswith("numpy") for used in plain.used.values()), plain.used
     print(f"{dtype.short}, {size / 1e9:.2f} GB".ljust(24), "GB/s".rjust(6), "quick is".rjust(10), "full is".rjust(10))
     fine = True
     for name, each in seconds.items():
@@ -141,9 +153,21 @@ def speeds(folder: Path, dtype: DType, nbytes: int, turns: int) -> bool:
             cells.append(f"{times:.2f} x" + ("" if bar is None else " ok" if times >= bar else " TOO SLOW"))
             fine = fine and (bar is None or times >= bar)
         print(name.ljust(24), f"{size / each / 1e9:6.2f}", *(cell.rjust(10) for cell in cells))
-    print()
+    print("counted by:", ", ".join(f"{mode} {used}" for mode, used in scans.used.items()), end="\n\n")
     path.unlink()
     return fine
+
+
+def making() -> None:
+    """Print how long it takes a fresh process that has numpy to have the loops of each dtype."""
+    code = (
+        "import time, numpy\nfrom dtypecheck.dtypes import BF16, F16, F32\nfrom dtypecheck.read.values.machine import Machine\n"
+        "start = time.perf_counter()\nmachine = Machine(spent=1)\nmachine.loops([F32], True, 1)\n"
+        "one = time.perf_counter() - start\nmachine.loops([F32, BF16, F16], True, 1)\n"
+        "print(f'{one:.3f} s for one dtype, {time.perf_counter() - start:.3f} s for three' if machine.made else machine.why)"
+    )
+    told = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT) for _ in range(3)]
+    print("to have the loops in machine code:", min(each.stdout.strip() for each in told), end="\n\n")
 
 
 def peak(folder: Path, gigabytes: float, real: bool) -> bool:
@@ -183,6 +207,7 @@ def main() -> None:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     print(f"{os.cpu_count()} cores, torch {torch.__version__} on {torch.get_num_threads()} threads, numpy {np.__version__}\n")
+    making()
     with tempfile.TemporaryDirectory() as name:
         fine = [speeds(Path(name), dtype, int(asked.gb * 1e9), asked.turns) for dtype in (F32, BF16, F16)]
         if asked.big:

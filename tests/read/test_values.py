@@ -19,7 +19,7 @@ from dtypecheck.read.located import Place
 from dtypecheck.read.values import blocks, stream
 from dtypecheck.read.values.casts import Scratch
 from dtypecheck.read.values.look import look
-from dtypecheck.read.values.pieces import cut
+from dtypecheck.read.values.pieces import TASK, cut, tasks
 from dtypecheck.read.values.source import Shrunk, open_source
 from dtypecheck.read.values.tally import Tally
 from dtypecheck.report import Report
@@ -265,6 +265,19 @@ def test_blocks_of_any_length_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatc
         look(blocks, dtype, Scratch(length * size) if full else None, tally)
         for name in ("absmax", "nan", "inf", "low_inf", "overflow", "wide_overflow", "saturated", "saturated_low", "casts"):
             assert getattr(tally, name) == getattr(whole, name), (name, length)
+
+
+@pytest.mark.parametrize("start", [0, 1, 8, TASK - 3, TASK - 8, TASK, 3 * TASK + 1000])
+@pytest.mark.parametrize("elements", [1, 2, TASK // 2, 2 * TASK + 1])
+def test_a_tensor_is_cut_into_whole_numbers_near_multiples_in_the_file(start: int, elements: int) -> None:
+    pieces = cut(0, Place("a", F32, (elements,), start, True, (1,), 4 * elements)).pieces
+    ends = [piece.start + piece.nbytes for piece in pieces]
+    assert [start, *ends[:-1]] == [piece.start for piece in pieces]
+    assert ends[-1] == start + 4 * elements
+    assert all(0 < piece.nbytes <= TASK and piece.nbytes % 4 == 0 for piece in pieces)
+    assert all(-end % TASK < 8 for end in ends[:-1])
+    together = list(tasks([cut(0, Place("a", F32, (elements,), start, True, (1,), 4 * elements))]))
+    assert [piece for task in together for piece in task] == list(pieces)
 
 
 def test_numbers_with_gaps_are_cut_into_pieces_without_what_lies_between() -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from ...dtypes import DType
 from .casts import Scratch
-from .look import look
+from .look import look, parts
+from .machine import Summed
 from .patterns import Bits
-from .pieces import Piece
+from .pieces import CHUNK, Piece
 from .source import Source
 from .tally import Tally
 
-CHUNK: Final = 1 << 19
-"""Bytes of a block, which should stay in a core's own cache between the passes."""
+LONG: Final = 1 << 21
+"""Bytes of a block for a loop, which goes over it once: the fewer blocks, the less there is to do between them."""
 WINDOW: Final = 1 << 20
 """Bytes of a task from which on a process that may die looks at it where it lies."""
 Task = tuple[Piece, ...]
@@ -25,10 +26,14 @@ Found = dict[int, Tally]
 
 
 class Room:
-    """The open file and the buffers of one thread. full: for the closer look, None for a quick one; mapped: it may die."""
+    """The open file and the buffers of one thread. full: for the closer look, None for a quick one; mapped: it may die.
 
-    def __init__(self, source: Source, full: bool, mapped: bool = False) -> None:
+    loops: by dtype, in place of the passes that look at a block.
+    """
+
+    def __init__(self, source: Source, full: bool, loops: Mapping[DType, Summed], mapped: bool = False) -> None:
         self.source = source
+        self.loops = loops
         self.mapped = mapped
         self.full = Scratch(CHUNK) if full else None
         held = bytearray(CHUNK)
@@ -39,6 +44,10 @@ class Room:
         """So many bytes of the file, as many as there is room for at most, until the next call."""
         self.source.into(start, self.view[:nbytes])
         return self.bytes[:nbytes]
+
+    def look(self, blocks: Iterable[Bits], dtype: DType, tally: Tally) -> None:
+        """Count a piece of a tensor, given as blocks."""
+        look(blocks, dtype, self.full, tally, self.loops.get(dtype))
 
     def blocks(self, start: int, nbytes: int) -> Iterator[Bits]:
         """Bytes of the file as blocks, each until the next one."""
@@ -71,11 +80,11 @@ def _mapped(task: Task, dtypes: Sequence[DType], window: Bits, room: Room, found
         dtype, at = dtypes[piece.tensor], piece.start - task[0].start
         raw, tally = window[at : at + piece.nbytes], found.setdefault(piece.tensor, Tally())
         if piece.shape:
-            look((_taken(raw, piece, dtype),), dtype, room.full, tally)
+            room.look((_taken(raw, piece, dtype),), dtype, tally)
         elif piece.start % (dtype.bits // 8):
-            look(room.blocks(piece.start, piece.nbytes), dtype, room.full, tally)
+            room.look(room.blocks(piece.start, piece.nbytes), dtype, tally)
         else:
-            look(_parts(raw, len(room.view)), dtype, room.full, tally)
+            room.look(parts(raw, LONG if dtype in room.loops else len(room.view)), dtype, tally)
 
 
 def _read(task: Task, dtypes: Sequence[DType], room: Room, found: Found) -> None:
@@ -84,13 +93,13 @@ def _read(task: Task, dtypes: Sequence[DType], room: Room, found: Found) -> None
         first = group[0]
         dtype = dtypes[first.tensor]
         if len(group) == 1 and not first.shape:  # it may be larger than the buffer, and is aligned as that is
-            look(room.blocks(first.start, first.nbytes), dtype, room.full, found.setdefault(first.tensor, Tally()))
+            room.look(room.blocks(first.start, first.nbytes), dtype, found.setdefault(first.tensor, Tally()))
             continue
         raw = room.read(first.start, max(piece.start + piece.nbytes for piece in group) - first.start)
         for piece in group:
             dtype, at = dtypes[piece.tensor], piece.start - first.start
             taken = _taken(raw[at : at + piece.nbytes], piece, dtype)
-            look((taken,), dtype, room.full, found.setdefault(piece.tensor, Tally()))
+            room.look((taken,), dtype, found.setdefault(piece.tensor, Tally()))
 
 
 def _groups(task: Task, most: int) -> Iterator[Task]:
@@ -103,11 +112,6 @@ def _groups(task: Task, most: int) -> Iterator[Task]:
                 stop += 1
         yield task[position:stop]
         position = stop
-
-
-def _parts(raw: Bits, size: int) -> Iterator[Bits]:
-    for offset in range(0, len(raw), size):
-        yield raw[offset : offset + size]
 
 
 def _taken(raw: Bits, piece: Piece, dtype: DType) -> Bits:

@@ -6,15 +6,19 @@ zero. Only where one of them is not finite, or too large for a half dtype, the n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import numpy as np
 
 from ...dtypes import BF16, F8_E4M3FNUZ, F8_E5M2FNUZ, F32, F64, DType
 from .casts import NARROWER, Scratch, casts, casts_of_double, settle
+from .loops import told
+from .machine import Summed
 from .past import past_of_bf16, past_of_f32, sample_of_bf16
 from .patterns import LARGE, PATTERNS, Bits, Pattern
+from .pieces import CHUNK
 from .tally import Tally
 
 LOOKED_AT: Final = frozenset((*PATTERNS, F64))
@@ -24,10 +28,11 @@ _MANY: Final = 1 << 16
 _largest: Final = np.maximum.reduce
 
 
-def look(blocks: Iterable[Bits], dtype: DType, full: Scratch | None, tally: Tally) -> None:
+def look(blocks: Iterable[Bits], dtype: DType, full: Scratch | None, tally: Tally, loop: Summed | None = None) -> None:
     """Count a piece of a tensor. blocks: its bytes, as uint8, one element at least in each; each is done with before the next.
 
     full: room for the passes that tell what casts do; None for a quick look. tally: of the pieces before it, added to.
+    loop: in place of the passes over blocks that hold nothing out of the common, of `CASTS` for a closer look, else of `TOP`.
     """
     if dtype is F64:
         for raw in blocks:
@@ -36,10 +41,12 @@ def look(blocks: Iterable[Bits], dtype: DType, full: Scratch | None, tally: Tall
     pattern = PATTERNS[dtype]
     closely = full if dtype in NARROWER else None
     looked, small = 0, None
-    for raw in blocks:
+    if dtype is BF16 and tally.f16 and not closely:
+        first = next(blocks := iter(blocks))
+        looked, small = sample_of_bf16(first.view(pattern.unsigned))
+        blocks = chain((first,), blocks)
+    for raw in _by(loop, blocks, pattern, closely, tally) if loop else blocks:
         bits = raw.view(pattern.unsigned)
-        if dtype is BF16 and tally.f16 and small is None and not closely:
-            looked, small = sample_of_bf16(bits)
         size = closely.sizes(bits) if closely else None
         top = _top(bits, pattern, tally) if size is None else int(_largest(size))
         if top >= pattern.beyond:
@@ -58,6 +65,26 @@ def look(blocks: Iterable[Bits], dtype: DType, full: Scratch | None, tally: Tall
         _settle(looked, dtype, tally, closely)
     elif small is not None:
         past_of_bf16(looked, small, tally)
+
+
+def parts(raw: Bits, size: int) -> Iterator[Bits]:
+    """The same as blocks of so many bytes, the last one of fewer."""
+    for offset in range(0, len(raw), size):
+        yield raw[offset : offset + size]
+
+
+def _by(loop: Summed, blocks: Iterable[Bits], pattern: Pattern, closely: Scratch | None, tally: Tally) -> Iterator[Bits]:
+    """Count the blocks that hold nothing out of the common; give the others, as those passes take them."""
+    uncommon = pattern.uncommon
+    for raw in blocks:
+        bits = raw.view(pattern.unsigned)
+        sums = loop(bits)
+        if not sums or sums[0] >= uncommon:
+            yield from parts(raw, len(closely.size) if closely else CHUNK)
+            continue
+        _tell(bits, sums[0], pattern, tally)
+        if closely:
+            told(pattern.dtype, len(bits), sums[1:], tally)
 
 
 def _settle(looked: int, dtype: DType, tally: Tally, scratch: Scratch) -> int:

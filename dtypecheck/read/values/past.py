@@ -8,11 +8,13 @@ import numpy as np
 
 from ...dtypes import F32
 from .patterns import PATTERNS, Bits, magnitude
+from .pieces import CHUNK
 from .tally import Tally
 
 _SAMPLE: Final = 4096
+"""Numbers at the beginning of each CHUNK of float32 that are a sample, however large the blocks are."""
 _SHARE: Final = 4
-"""A quick look at bf16 takes one part in so many of the first block of each piece."""
+"""A quick look at bf16 takes one part in so many of the first block of each piece, as if it were no larger than a CHUNK."""
 _SMALL32: Final = magnitude(2.0**-14)
 _SMALL16: Final = magnitude(2.0**-17) >> 16
 _FP16_TOP: Final = 65536.0
@@ -21,6 +23,12 @@ _FP16_TOP: Final = 65536.0
 
 def past_of_f32(bits: Bits, top: int, tally: Tally) -> None:
     """Count a piece of a float32 tensor; one that has the low bits set is settled by its first numbers."""
+    for offset in range(0, len(bits), CHUNK // 4):
+        if tally.f16 or tally.bf16:
+            _past_of_f32(bits[offset : offset + CHUNK // 4], top, tally)
+
+
+def _past_of_f32(bits: Bits, top: int, tally: Tally) -> None:
     sample = bits[:_SAMPLE]
     low = int(np.bitwise_or.reduce(sample))
     if low & 0x1FFF:
@@ -35,7 +43,7 @@ def past_of_f32(bits: Bits, top: int, tally: Tally) -> None:
 
 def sample_of_bf16(bits: Bits) -> tuple[int, Bits]:
     """Of the first block of a piece: how many numbers are taken, and the small ones of them, as magnitudes that are not zero."""
-    size = bits[: max(1, len(bits) // _SHARE)] & 0x7FFF
+    size = bits[: max(1, min(len(bits), CHUNK // 2) // _SHARE)] & 0x7FFF
     return len(size), size[(size - np.uint16(1)) < _SMALL16 - 1]
 
 

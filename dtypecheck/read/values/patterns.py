@@ -42,6 +42,11 @@ class Pattern:
     wide: int = NEVER
     top: int = NEVER
 
+    @property
+    def uncommon(self) -> int:
+        """The first magnitude that is counted one by one."""
+        return min(self.beyond, self.over, self.top)
+
     def value(self, magnitude: int) -> float:
         """The number that a finite magnitude stands for."""
         return value(self.dtype, magnitude)

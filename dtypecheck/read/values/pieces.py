@@ -14,6 +14,8 @@ from ..located import Place
 
 TASK: Final = 1 << 24
 """Bytes that one thread or process looks at at a stretch."""
+CHUNK: Final = 1 << 19
+"""Bytes of a block of a piece, which should stay in a core's own cache between the passes over it."""
 GAPS: Final = 1 << 18
 """Bytes of a piece with gaps in it, at most."""
 
@@ -60,8 +62,12 @@ def cut(index: int, place: Place) -> Cut:
 
 
 def _slices(index: int, start: int, nbytes: int) -> Iterator[Piece]:
-    for offset in range(0, nbytes, TASK):
-        yield Piece(index, start + offset, min(TASK, nbytes - offset))
+    """Pieces that end, as far as whole numbers allow, at multiples of TASK in the file: large pages are mapped whole."""
+    end = start + nbytes
+    while start < end:
+        stop = min(end, start + ((TASK - start % TASK) & -8 or TASK))
+        yield Piece(index, start, stop - start)
+        start = stop
 
 
 def _strided(index: int, start: int, axes: list[tuple[int, int]], size: int) -> Iterator[Piece]:
@@ -92,11 +98,11 @@ def _dense(axes: list[tuple[int, int]]) -> bool:
 
 
 def tasks(cuts: Iterable[Cut]) -> Iterator[tuple[Piece, ...]]:
-    """The pieces in the order of the file, about TASK bytes of them together."""
+    """The pieces in the order of the file, at most TASK bytes of them together, that begin between the same multiples of it."""
     held: list[Piece] = []
     amount = 0
     for piece in sorted((piece for found in cuts for piece in found.pieces), key=lambda piece: piece.start):
-        if held and amount + piece.nbytes > TASK:
+        if held and (amount + piece.nbytes > TASK or piece.start // TASK > held[0].start // TASK):
             yield tuple(held)
             held, amount = [], 0
         held.append(piece)

@@ -10,12 +10,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from ...dtypes import DType
 from ..located import Place
 from .blocks import Found, Room, Task, work
 from .children import MOST, by_children, can_fork
+from .machine import MACHINE
 from .pieces import cut, tasks
 from .source import Source
 from .tally import Tally
@@ -57,7 +59,10 @@ def count(places: Sequence[Place], opened: Callable[[], Source], full: bool) -> 
     given = tuple(tasks(cuts))
     totals = [Tally() for _ in places]
     if given:
-        for found in _in_children(given, dtypes, opened, full) or _in_threads(given, dtypes, opened, full):
+        nbytes = sum(piece.nbytes for task in given for piece in task)
+        room = partial(Room, full=full, loops=MACHINE.loops(dtypes, full, nbytes))
+        in_children = _in_children(given, dtypes, opened, room) if nbytes >= LARGE else None
+        for found in in_children or _in_threads(given, dtypes, opened, room):
             for index, tally in found.items():
                 totals[index].add(tally, cuts[index].times)
     return tuple(totals)
@@ -68,9 +73,11 @@ def _cores(most: int) -> int:
     return min(AT_ONCE, cores, most)
 
 
-def _in_children(given: Sequence[Task], dtypes: Sequence[DType], opened: Callable[[], Source], full: bool) -> list[Found] | None:
-    """What child processes find; None where there is too little to do for them, or they failed."""
-    if sum(piece.nbytes for task in given for piece in task) < LARGE or not can_fork():
+def _in_children(
+    given: Sequence[Task], dtypes: Sequence[DType], opened: Callable[[], Source], room: Callable[..., Room]
+) -> list[Found] | None:
+    """What child processes find; None where there can be none, or they failed."""
+    if not can_fork():
         return None
     source = opened()
     source.close()
@@ -78,7 +85,7 @@ def _in_children(given: Sequence[Task], dtypes: Sequence[DType], opened: Callabl
 
     def told(numbers: Iterator[int]) -> bytes:
         parts = (task for number in numbers for task in given[number * each : (number + 1) * each])
-        found = work(parts, dtypes, Room(opened(), full, mapped=True))
+        found = work(parts, dtypes, room(opened(), mapped=True))
         return json.dumps([(index, tally.packed()) for index, tally in found.items()]).encode()
 
     answers = by_children(told, -(-len(given) // each), _cores(len(given))) if source.on_disk else None
@@ -87,7 +94,9 @@ def _in_children(given: Sequence[Task], dtypes: Sequence[DType], opened: Callabl
     return [{index: Tally.unpacked(row) for index, row in json.loads(answer)} for answer in answers]
 
 
-def _in_threads(given: Sequence[Task], dtypes: Sequence[DType], opened: Callable[[], Source], full: bool) -> Iterator[Found]:
+def _in_threads(
+    given: Sequence[Task], dtypes: Sequence[DType], opened: Callable[[], Source], room: Callable[..., Room]
+) -> Iterator[Found]:
     """What this thread and some others find. After the first error no further task is begun."""
     rest = _Shared(len(given))
 
@@ -95,7 +104,7 @@ def _in_threads(given: Sequence[Task], dtypes: Sequence[DType], opened: Callable
         source: Source | None = None
         try:
             source = opened()
-            return work((given[number] for number in rest), dtypes, Room(source, full))
+            return work((given[number] for number in rest), dtypes, room(source))
         finally:
             rest.stop()
             if source:
