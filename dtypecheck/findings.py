@@ -85,11 +85,15 @@ class Finding:
 
 
 def fingerprinted(findings: list[Finding]) -> list[Finding]:
-    """The findings with their fingerprints: sha256 over code, path, place and source text; `#2` for the second equal one."""
+    """The findings with their fingerprints: sha256 over code, path, place and source text; `#2` for the second equal one.
+
+    The number of a notebook's cell is no part of the place: like a line it moves with what is put in before it.
+    """
     seen: dict[str, int] = {}
     result = []
     for finding in findings:
-        text = "\n".join((finding.code, finding.where.path, finding.where.at, " ".join(finding.source.split())))
+        at = "" if finding.where.at.startswith("cell ") else finding.where.at
+        text = "\n".join((finding.code, finding.where.path, at, " ".join(finding.source.split())))
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         seen[digest] = count = seen.get(digest, 0) + 1
         result.append(replace(finding, fingerprint=digest if count == 1 else f"{digest}#{count}"))

@@ -21,12 +21,12 @@ pipe = DiffusionPipeline.from_pretrained("our/sdxl", vae=vae, torch_dtype=torch.
 pipe("a cat")
 """
 MODEL = """
-model_index.json: {"_class_name": "StableDiffusionXLPipeline", "unet": ["diffusers", "A"], "vae": ["diffusers", "B"]}
+model_index.json: {"_class_name": "StableDiffusionXLPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
 vae/config.json: {"_class_name": "AutoencoderKL"}
 vae/diffusion_pytorch_model.safetensors: conv_in.weight F16 4x4
 unet/config.json: {"_class_name": "UNet2DConditionModel"}
 unet/diffusion_pytorch_model.safetensors: conv_in.weight F16 4x4
-"""
+"""  # noqa: E501
 IDS = {"our/sdxl": "models/sdxl"}
 
 

@@ -40,6 +40,7 @@ KEYS = {
         ),
         *("fixed", "by_hand", "runs", "crashes", "rehearsed", "why", "source"),
     },
+    "classes": {"library", "version", "classes", "modules", "why", "source"},
     "models": {
         *(
             "id",

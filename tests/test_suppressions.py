@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtypecheck.cli import main
-from dtypecheck.findings import Finding
+from dtypecheck.engine.scripts import commented
+from dtypecheck.findings import Finding, Where
 from dtypecheck.read.scripts.ignores import Ignore, ignores
+from dtypecheck.report import Report
 from dtypecheck.testing import lay_out
 from dtypecheck.verbs.scan import scan_paths
 
@@ -361,3 +365,106 @@ def test_a_gate_asks_for_each_target_what_the_settings_say(place: Path) -> None:
 def loaded() -> dict[str, set[str]]:
     pipelines = json.loads(Path("r.json").read_text())["pipelines"]
     return {pipeline["path"]: {part["dtype"] for part in pipeline["components"]} for pipeline in pipelines}
+
+
+# what a fix does about them
+
+
+def plan(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    with pytest.raises(SystemExit):
+        main(["fix", *words, "--output-format", "json"])
+    made: dict[str, Any] = json.loads(capsys.readouterr().out)["fix"]
+    return made
+
+
+WORD = 'from diffusers import FluxPipeline\npipe = FluxPipeline.from_pretrained("x", torch_dtype="bfloat16")\npipe("a")\n'
+"""What DT202 is about, which an edit mends."""
+
+
+def test_a_finding_that_the_settings_mute_gets_no_step(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.py").write_text(WORD)
+    assert [step["codes"] for step in plan(capsys, "s.py")["steps"]] == [["DT202"]]
+    Path("dtypecheck.toml").write_text('[[ignore]]\nrules = ["DT202"]\npath = "s.py"\nreason = "why"\n')
+    muted = plan(capsys, "s.py")
+    assert (muted["steps"], muted["refused"]) == ([], [])
+    Path("dtypecheck.toml").write_text('[[ignore]]\nrules = ["DT202"]\npath = "other.py"\nreason = "why"\n')
+    assert plan(capsys, "s.py")["steps"]
+
+
+def test_a_finding_that_the_baseline_knows_gets_no_step_and_a_second_one_does(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.py").write_text(WORD)
+    with pytest.raises(SystemExit):
+        main(["scan", "--baseline", "b.json", "--write-baseline", "s.py"])
+    capsys.readouterr()
+    assert plan(capsys, "s.py", "--baseline", "b.json")["steps"] == []
+    Path("s.py").write_text(WORD + WORD.replace('"x"', '"y"'))
+    (step,) = plan(capsys, "s.py", "--baseline", "b.json")["steps"]
+    assert "line 5" in step["change"] or "line 5" in json.dumps(step)
+
+
+def test_a_model_whose_finding_is_ignored_gets_no_step(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = lay_out(
+        'm/config.json: {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "dtype": "float16"}\n'
+        "m/model.safetensors: text_model.final_layer_norm.weight F32 8\n"
+    )
+    for entry in example.files.entries():
+        path = place / entry.name
+        path.parent.mkdir(exist_ok=True)
+        content = example.files.read(entry.name)
+        path.write_bytes(content + bytes(entry.size - len(content)))
+    assert plan(capsys, "m")["steps"]
+    assert plan(capsys, "m", "--ignore", "DT102,DT111")["steps"] == []
+
+
+# what a run shows at a line of the script
+
+
+def crash(line: int | None, path: str = "s.py") -> Finding:
+    against = Where(path, line=line) if line else None
+    return Finding("DT301", "run-crashes", "error", Where("model/vae/config.json", "vae"), "it crashes", against)
+
+
+@pytest.mark.parametrize(
+    ("comment", "finding", "muted"),
+    [
+        ("# dtypecheck: ignore[DT301] known", crash(2), "known"),
+        ("# dtypecheck: ignore[run-crashes] known", crash(2), "known"),
+        ("# dtypecheck: ignore[DT301]", crash(2), None),
+        ("# dtypecheck: ignore[DT302] known", crash(2), None),
+        ("# dtypecheck: ignore[DT301] known", crash(1), None),
+        ("# dtypecheck: ignore[DT301] known", crash(None), None),
+        ("# dtypecheck: ignore[DT301] known", crash(2, "other.py"), None),
+        ("# dtypecheck: ignore[DT201] known", replace(crash(2), code="DT201"), None),
+    ],
+)
+def test_a_comment_mutes_what_a_run_shows_at_its_line(place: Path, comment: str, finding: Finding, muted: str | None) -> None:
+    Path("s.py").write_text(f"import lib\nlib.main()  {comment}\n")
+    (after,) = commented(Report((finding,)), Path("s.py")).findings
+    assert (after.muted, after.muted_by) == (muted, "source" if muted else None)
+
+
+def test_a_scan_does_not_call_a_comment_unused_that_is_about_runs(place: Path) -> None:
+    assert said(found(f"x = {BAD}  # dtypecheck: ignore[DT207, DT301] why")) == [("DT207", 2, "why")]
+
+
+# what is put into a notebook
+
+
+def test_a_baseline_of_a_notebook_survives_a_cell_that_is_put_in_before(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def notebook(*cells: str) -> str:
+        return json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells], "nbformat": 4})
+
+    def told(*words: str) -> list[tuple[str, str | None]]:
+        with pytest.raises(SystemExit):
+            main(["scan", "--baseline", "b.json", *words, "--output-format", "json", "."])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        return [(finding["at"], finding["muted"]) for finding in findings if finding["code"] == "DT207"]
+
+    Path("n.ipynb").write_text(notebook(f"import torch\nx = {BAD}"))
+    told("--write-baseline")
+    Path("n.ipynb").write_text(notebook("print(1)", f"import torch\nx = {BAD}"))
+    assert told() == [("cell 2", "baseline")]
+    Path("n.ipynb").write_text(notebook("print(1)", f"import torch\nx = {BAD}", f"x = {BAD}"))
+    assert told() == [("cell 2", "baseline"), ("cell 3", None)]

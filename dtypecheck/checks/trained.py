@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ..dtypes import F16
-from ..findings import Where
+from ..findings import Finding, Fix, Where
+from ..rule import Rule
 from ..subjects.cases import NOTHING_KNOWN, Case, Seq
 from ..subjects.scripts import Call, Thing, content
 from .told import maker, when
@@ -23,6 +24,21 @@ class HalfTrained:
     model: Thing
     condition: str
     made: Where | None
+
+
+class OfHalfTrained(Rule):
+    """A rule about a model that is trained in fp16."""
+
+    def tell(self, call: Call, found: HalfTrained, message: str, advice: str = "", **more: Any) -> Finding:
+        """The finding at the call where that matters. advice: what could be done besides."""
+        return self.finding(
+            call.where,
+            message + found.condition,
+            against=found.made,
+            fix=Fix(f"keep {found.model.label} in fp32 and train under torch.autocast{advice}"),
+            source=call.source,
+            **more,
+        )
 
 
 def half_trained(optimizer: Thing | None, call: Call) -> HalfTrained | None:

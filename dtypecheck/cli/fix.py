@@ -15,7 +15,7 @@ from ..fixplan import FixPlan, Mending, Step
 from ..policy import done_code, plan_code
 from ..request import WrongUse
 from .options import ScriptCommand, common, model_folders, settings_of
-from .output import finish, has_folder, replace_file
+from .output import counted, finish, has_folder, replace_file
 from .progress import Bar
 
 _DECIDED = (
@@ -150,8 +150,9 @@ def _fix(target: Path, settings: Any, options: dict[str, Any]) -> None:
         raise WrongUse(f"-o {options['output']}: a plan is a .json file; with --output-format it is a report")
     if doing and not options["out"]:
         _end(target, settings, options)
+    looking = {**options, "write_baseline": False}
     with Bar("looking", options["quiet"]) as told:
-        report = plan_fix(target, ask, told, hashed=to_file)
+        report = plan_fix(target, ask, told, to_file, lambda found: counted(found, settings, looking))
     mending = report.fix or Mending(FixPlan(report.label))
     if to_file and not mending.plan.steps:
         click.echo(f"dtypecheck: {options['output']} is not written: the plan has no step", err=True)

@@ -9,18 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
-from ..policy import Selection, choose, exit_code, idle, selection, suppress
+from ..policy import Selection, by_path, choose, exit_code, idle, suppress
 from ..render import format_of, renderer
 from ..render.options import Look
 from ..report import Report
 from ..request import WrongUse
-from ..settings import Override, Settings
+from ..settings import Settings
 from ..settings.file import WEIGHTS
 from .options import baseline_file
 
@@ -79,17 +78,7 @@ def counted(report: Report, settings: Settings, options: dict[str, Any]) -> Repo
 
 def rules_by_path(settings: Settings, options: dict[str, Any]) -> Callable[[str], Selection]:
     """Which rules count in a place: those of the flags, of the settings, and of the overrides that fit it."""
-    select = options["select"] or settings.select
-    ignore, extend = (*settings.ignore, *options["ignore"]), (*settings.extend_select, *options["extend_select"])
-
-    @cache
-    def of(overrides: tuple[Override, ...]) -> Selection:
-        if options["select"]:
-            overrides = tuple(replace(override, select=None) for override in overrides)
-        return selection(select, ignore, extend, overrides)
-
-    of(settings.overrides)  # an unknown rule is told, whether its override fits or not
-    return lambda place: of(settings.overriding(place))
+    return by_path(settings, options["select"], options["ignore"], options["extend_select"])
 
 
 def write(report: Report, settings: Settings, options: dict[str, Any]) -> Report:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ..findings import Finding, Where
 from ..knowledge import Knowledge
@@ -12,7 +13,7 @@ from ..rule import matching
 from ..subjects import Problem, Request
 from ..subjects.scripts import Script
 from .judging import judge
-from .looked import about_scripts, could_fire, unused
+from .looked import about_runs, about_scripts, could_fire, unused
 
 _KINDS = frozenset({"scripts", "problems"})
 
@@ -38,6 +39,24 @@ def by_comments(
     return [*made, *judge(None, problems, known)]
 
 
+def by_lines(found: Sequence[Finding], path: str, texts: Mapping[int, str]) -> tuple[Finding, ...]:
+    """Findings on runs, muted where a comment says so at a line of the script that they point at, as either witness.
+
+    path: of the script, as the findings spell it. texts: its own, by cell. What mutes nothing is told by a scan of the script.
+    """
+    comments = ignores(texts, path.endswith(".ipynb"))
+
+    def muted(finding: Finding) -> Finding:
+        places = [place for place in (finding.where, finding.against) if place and place.path == path]
+        if finding.muted is not None or not places or not about_runs(finding.code):
+            return finding
+        seen = (replace(finding, where=place) for place in places)
+        reason = next((c.reason for one in seen for c in comments for w in c.words if c.reason and _hits(c, w, one)), None)
+        return finding.mute(reason, "source") if reason else finding
+
+    return tuple(map(muted, found)) if comments else tuple(found)
+
+
 def _hits(comment: Ignore, word: str, finding: Finding) -> bool:
     cell = int(finding.where.at.removeprefix("cell ")) if finding.where.at.startswith("cell ") else 0
     return comment.covers(cell, finding.where.line) and finding.code in matching(word)
@@ -48,10 +67,12 @@ def _wrong(comment: Ignore, path: str, hits: Collection[tuple[Ignore, str]], req
     where = Where(path, f"cell {comment.cell}" if comment.cell else "", comment.line)
 
     def fires(code: str) -> bool:
+        if about_runs(code):
+            return False  # a scan runs nothing
         return not about_scripts(code) or could_fire(code, _KINDS, request, linked)
 
     for word, told in unused(comment.words, lambda word: (comment, word) in hits, fires):
-        if (meant := matching(word)) and not any(map(about_scripts, meant)):
+        if (meant := matching(word)) and not any(about_scripts(code) or about_runs(code) for code in meant):
             told = f"{word} says nothing about scripts: this ignore mutes nothing"
         yield Problem(UNUSED_IGNORE, where, f"{told}\n{word}")
     if not comment.words:

@@ -44,6 +44,12 @@ def about_scripts(code: str) -> bool:
     return bool(_kinds(_rule(code)) & {"scripts", "problems"})
 
 
+def about_runs(code: str) -> bool:
+    """Whether a rule looks at runs."""
+    rule = find(code)
+    return rule is not None and "runs" in _kinds(rule)
+
+
 def could_fire(code: str, kinds: Collection[str], request: Request, linked: bool = True) -> bool:
     """Whether a rule could have said something. kinds: what was looked at; linked: each model in scripts is known."""
     rule = _rule(code)

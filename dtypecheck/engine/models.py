@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from ..checks.files.class_not_there import ClassNotThere
 from ..checks.files.load_fails import LoadFails
 from ..checks.reading.broken_json import BrokenJson
 from ..checks.what_if import runs
@@ -125,7 +126,7 @@ def stopping(pipeline: Pipeline, problems: Iterable[Problem], known: Knowledge) 
 
     What the weights lack is no matter of a rehearsal.
     """
-    codes = (LoadFails.code, BrokenJson.code)
+    codes = (LoadFails.code, ClassNotThere.code, BrokenJson.code)
     stops = [finding for finding in judge(pipeline, problems, known) if finding.code in codes]
     return tuple(sorted(fingerprinted(stops), key=lambda finding: finding.key))
 

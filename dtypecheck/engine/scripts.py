@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..files import Directory, Entry, Files
@@ -15,7 +17,7 @@ from ..read.scripts import SUFFIXES, ScriptReader
 from ..report import Report
 from ..subjects import Pipeline, Request
 from ..subjects.loaded import Loaded, loaded_by
-from .comments import by_comments
+from .comments import by_comments, by_lines
 from .judging import judge_script
 
 Resolve = Callable[[str], Pipeline | None]
@@ -106,8 +108,10 @@ class Folders:
         return tuple(name for name, pipeline in self.found.items() if pipeline is None)
 
     def _place(self, name: str) -> Files | None:
-        if name in self.models:
-            return self.models[name]
+        """name: with `@` and the revision behind it, where one is asked for; what lies here has none."""
+        asked, name = name, name.partition("@")[0] or name
+        if asked in self.models or name in self.models:
+            return self.models.get(asked) or self.models[name]
         if not name or "\0" in name or len(name) > 4096:
             return None
         for folder in self.beside:
@@ -120,7 +124,7 @@ class Folders:
         inner = name.removeprefix("./").strip("/")
         if self.within and any(entry.name.startswith(inner + "/") for entry in self.within.entries()):
             return Below(self.within, inner)
-        return self.elsewhere(name) if self.elsewhere else None
+        return self.elsewhere(asked) if self.elsewhere else None
 
 
 def scan_scripts(
@@ -155,6 +159,18 @@ def scan_scripts(
         findings += made
     found = tuple(sorted(fingerprinted(findings), key=lambda finding: finding.key))
     return Report(found, (), +seen, request, label=files.label, lines=lines, loaded=tuple(loaded))
+
+
+def commented(report: Report, path: Path) -> Report:
+    """The report on runs of a script, muted by the comments in that as far as it points at lines of it."""
+    files = AsGiven(path)
+    try:
+        content = files.read(files.label)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = content.decode(encoding)
+    except (OSError, SyntaxError, UnicodeDecodeError, LookupError):
+        return report
+    return replace(report, findings=by_lines(report.findings, files.label, {0: text}))
 
 
 def _places(findings: Iterable[Finding]) -> Iterator[Where]:

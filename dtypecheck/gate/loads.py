@@ -51,7 +51,8 @@ def loads_of(report: Report, target: Path, below: str, models: Mapping[str, Path
 def meant(loads: Iterable[Load], target: Path) -> list[Loaded]:
     """The loads of a target: of itself, else of the one model in it that is loaded, as of a snapshot in a cache folder."""
     whole = target.resolve()
-    inside = [item for item in loads if item.place is not None and item.place.is_relative_to(whole)]
+    models = [item for item in loads if not item.load.adapter]
+    inside = [item for item in models if item.place is not None and item.place.is_relative_to(whole)]
     if any(item.place == whole for item in inside):
         return [item.load for item in inside if item.place == whole]
     one = len({item.place for item in inside}) == 1 and not (target / "model_index.json").exists()
@@ -70,7 +71,7 @@ def unjudged(loads: Iterable[Load], judged: Collection[Judged]) -> Iterator[Miss
     told: set[tuple[object, ...]] = set()
     for item in loads:
         load, place = item.load, item.place
-        if place is None:
+        if place is None or load.adapter:
             continue
         ways = [each for each in judged if each.place == place]
         if not ways and (place, None) not in told:
@@ -81,6 +82,24 @@ def unjudged(loads: Iterable[Load], judged: Collection[Judged]) -> Iterator[Miss
             if (place, own) not in told:
                 told.add((place, own))
                 yield Missing("scripts", f"{load.where} loads {load.repo} {own}, and it was judged {theirs}")
+
+
+def unseen_adapters(loads: Iterable[Load], given: Collection[Path], names: Collection[str]) -> Iterator[Missing]:
+    """The adapters of the scripts that nobody looked at; each once.
+
+    given: every target and adapter on this disk. names: what people call those that lie elsewhere.
+    """
+    looked = [path.resolve() for path in given]
+    told: set[str] = set()
+    for item in loads:
+        load, place = item.load, item.place
+        if not load.adapter or load.repo in told or any(name.partition("@")[0] == load.repo for name in names):
+            continue
+        if place is not None and any(place.is_relative_to(path) or path.is_relative_to(place) for path in looked):
+            continue
+        told.add(load.repo)
+        offers = f"--adapter {load.repo if place else 'DIR'} does"
+        yield Missing("weights", f"{load.repo}, which {load.where} adds, was not looked at: {offers}")
 
 
 def worded(asked: str | None, variant: str | None) -> str:

@@ -10,6 +10,7 @@ from ..checks.words import size
 from ..read.values.reasons import TOO_LARGE
 from ..report import Report
 from ..subjects import Pipeline
+from ..subjects.shown import OWN_CODE
 
 Kind = Literal["rehearsal", "run", "values", "weights", "scripts"]
 """The kinds of evidence, config.CHECKS."""
@@ -51,6 +52,9 @@ def _rehearsal(report: Report, why_not: dict[Kind, str]) -> Iterator[Missing]:
             where = f" in {place}" if place and place not in run.reason else ""
             name = f" of {of}" if of not in ("", ".") else ""
             yield Missing("rehearsal", f"the rehearsal{name} ended undecided{where}: {run.reason}")
+        for stand_in in run.substituted if run.verdict == "runs" else ():
+            if OWN_CODE in stand_in:
+                yield Missing("rehearsal", f"what stood in for a part is not what is loaded: {stand_in}")
 
 
 def _left_out(report: Report) -> Iterator[Pipeline]:
@@ -95,7 +99,8 @@ def _scripts(report: Report, scripts: tuple[str, ...]) -> Iterator[Missing]:
     for path in scripts:
         if path in unparsed:
             yield Missing("scripts", f"{path} cannot be parsed")
-    if scripts and not (report.pipelines or report.runs or report.loaded or report.unlinked):
+    loaded = [load for load in report.loaded if not load.adapter]
+    if scripts and not (report.pipelines or report.runs or loaded or report.unlinked):
         yield Missing("weights", "no model was looked at: its folder stands beside the scripts")
     if scripts and not unparsed and not report.seen["calls"]:
         yield Missing("scripts", f"{' and '.join(scripts)}: nothing about models was found in it")

@@ -78,7 +78,8 @@ def _because(worst: list[Finding], report: Report) -> str:
     more = len(worst) - 1
     place = Where(first.where.path) if first.where.at and first.where.at in first.message else first.where
     told = first.message if first.where.path in first.message else f"{place}: {first.message}"
-    asked = report.loaded or not report.pipelines or any(pipeline.request.dtypes for pipeline in report.pipelines)
+    loaded = [load for load in report.loaded if not load.adapter]
+    asked = loaded or not report.pipelines or any(pipeline.request.dtypes for pipeline in report.pipelines)
     by_dtype = not asked and first.code[:3] in ("DT1", "DT3")
     how = "; it was judged without torch_dtype, and --dtype says how else it is loaded" if by_dtype else ""
     return told + (f" (and {more} more)" if more else "") + how
@@ -87,10 +88,10 @@ def _because(worst: list[Finding], report: Report) -> str:
 def _seen(report: Report) -> Iterator[str]:
     """What speaks for it."""
     for pipeline in report.pipelines:
-        parts = [component for component in pipeline.components if component.loads().dtype]
-        dtypes = listed(component.loads().dtype.short for component in parts if component.loads().dtype)  # type: ignore[union-attr]
-        total = size(sum(component.loads().nbytes for component in parts))
-        yield f"{len(parts)} component{'s' * (len(parts) != 1)} in {dtypes} ({total})"
+        loads = [component.loads() for component in pipeline.components]
+        dtypes = [load.dtype.short for load in loads if load.dtype]
+        total = size(sum(load.nbytes for load in loads if load.dtype))
+        yield f"{len(dtypes)} component{'s' * (len(dtypes) != 1)} in {listed(dtypes)} ({total})"
     rehearsed = Counter((run.script or "it", run.device) for run in report.runs if run.how == "rehearsed")
     for (what, device), ways in rehearsed.items():
         yield f"{what} runs on {device} in a rehearsal" if ways == 1 else f"{what} runs on {device} in {ways} rehearsals"

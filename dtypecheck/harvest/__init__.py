@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import keeps, pipelines
+from . import classes, keeps, pipelines
 from .rows import cut, differences, merge
 from .source import installed
 
@@ -37,10 +37,10 @@ class Harvest:
 def harvest(rules_dir: Path, libraries: Mapping[str, Path]) -> Harvest:
     """Reads the source of the libraries (name to package folder) and the rules as they are; writes nothing.
 
-    `diffusers` refreshes pipelines.toml and its part of keep_in_fp32.toml, `transformers` its part of the latter. A row
-    whose class the library no longer has stays, and the diff names it.
+    `diffusers` refreshes pipelines.toml and its part of keep_in_fp32.toml and classes.toml, `transformers` its part of these
+    two. A row whose class the library no longer has stays, and the diff names it.
     """
-    before = {name: _text(rules_dir / name) for name in ("keep_in_fp32.toml", "pipelines.toml")}
+    before = {name: _text(rules_dir / name) for name in ("keep_in_fp32.toml", "pipelines.toml", "classes.toml")}
     after, gone = dict(before), dict.fromkeys(before, "")
     for name, file, read, join in _SOURCES:
         if name in libraries:
@@ -75,4 +75,6 @@ _SOURCES: tuple[tuple[str, str, Callable[[Path], dict[str, Row]], Callable[[Row,
     ("diffusers", "keep_in_fp32.toml", keeps.diffusers_rows, keep_row),
     ("transformers", "keep_in_fp32.toml", keeps.transformers_rows, keep_row),
     ("diffusers", "pipelines.toml", pipelines.pipeline_rows, pipelines.pipeline_row),
+    ("diffusers", "classes.toml", classes.diffusers_rows, classes.class_row),
+    ("transformers", "classes.toml", classes.transformers_rows, classes.class_row),
 )

@@ -69,13 +69,15 @@ def _order(name: str) -> tuple[bool, str]:
 
 
 def show(name: str, row: Row) -> str:
-    """A row as TOML, with a blank line behind it; a list of tables has one a line."""
+    """A row as TOML, with a blank line behind it; a list of tables has one a line, a text of many words many."""
     return f"[[{_key(name)}]]\n" + "".join(f"{_key(key)} = {_lines(item)}\n" for key, item in row.items()) + "\n"
 
 
 def _lines(item: object) -> str:
     if isinstance(item, list) and len(item) > 1 and all(isinstance(one, dict) for one in item):
         return "[\n" + "".join(f"  {value(one)},\n" for one in item) + "]"
+    if isinstance(item, str) and "\n" in item:  # words, many to a line
+        return f"'''\n{item}'''"
     return value(item)
 
 
@@ -111,7 +113,10 @@ def differences(before: str, after: str) -> Iterator[str]:
             yield f"+ [[{name}]]"
         for key in sorted({*old.get(name, {}), *new.get(name, {})}):
             was, now = old.get(name, {}).get(key), new.get(name, {}).get(key)
-            if was != now:
+            if isinstance(was, str) and isinstance(now, str) and "\n" in was + now:
+                yield from (f"  {name}.{key}: {word} -> nothing" for word in sorted({*was.split()} - {*now.split()}))
+                yield from (f"  {name}.{key}: nothing -> {word}" for word in sorted({*now.split()} - {*was.split()}))
+            elif was != now:
                 yield f"  {name}.{key}: {_shown(was)} -> {_shown(now)}"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 
 from ..checks.reading.unused_ignore import UnusedIgnore, word_of
 from ..engine.looked import could_fire, looked_at, paths_of, unused
@@ -60,6 +61,20 @@ def selection(
 
 Chosen = Callable[[str], Selection]
 """Which rules count in a place, as the working directory sees it."""
+
+
+def by_path(settings: Settings, select: Iterable[str] = (), ignore: Iterable[str] = (), extend: Iterable[str] = ()) -> Chosen:
+    """Which rules count in a place: those of the flags, of the settings, and of overrides that fit it. errors: UnknownRule."""
+    flags = tuple(select)
+    ignored, added = (*settings.ignore, *ignore), (*settings.extend_select, *extend)
+
+    @cache
+    def of(overrides: tuple[Override, ...]) -> Selection:
+        fitting = tuple(replace(override, select=None) for override in overrides) if flags else overrides
+        return selection(flags or settings.select, ignored, added, fitting)
+
+    of(settings.overrides)  # an unknown rule is told, whether its override fits or not
+    return lambda place: of(settings.overriding(place))
 
 
 def choose(

@@ -44,6 +44,11 @@ class _Folder:
     path: str
     entries: dict[str, Entry] = field(default_factory=dict)
 
+    @property
+    def code(self) -> set[str]:
+        """Its Python files: code that comes with a model."""
+        return {entry.name for name, entry in self.entries.items() if name.endswith(".py")}
+
 
 class Reader:
     """Reads one place. Every header is read once, also when several names of a hub cache mean the same blob."""
@@ -162,7 +167,9 @@ class Reader:
         self._check_json(folder)
         if not isinstance(klass, str):
             self.problems.append(Problem(BROKEN_JSON, index.where("_class_name"), "its _class_name is missing or no name"))
-        return Pipeline(path, klass if isinstance(klass, str) else None, "pipeline", tuple(found), config=index)
+        klass = klass if isinstance(klass, str) else None
+        code = frozenset(folder.code.union(*(self._folders[place].code for place in taken if place in self._folders)))
+        return Pipeline(path, klass, "pipeline", tuple(found), config=index, code=code)
 
     def _component(self, name: str, path: str, named: list[str | None], role: str, index: Config) -> Component:
         folder = self._folders.get(path, _Folder(path))

@@ -14,8 +14,11 @@ import torch
 
 from ..dtypes import F32
 from ..knowledge import Knowledge
+from ..loading.named import own_code
 from ..subjects import Component, Load, Pipeline
+from ..subjects.shown import OWN_CODE
 from .phantoms.component import CannotBuild, build, klass
+from .phantoms.filled import of_another
 from .phantoms.substitutes import CannotSubstitute, fed_by, substitute
 from .phantoms.tokens import has_words
 from .world import World
@@ -57,31 +60,43 @@ def parts(
     index = pipeline.config.data
     parts_of_class = known.row("pipelines", pipeline.klass).get("components", {})
     found = Parts(kind, dict(instead or {}))
+    if isinstance(named := index.get("_class_name"), list):
+        found.substituted.append(f"pipeline: {named[0]}.{pipeline.klass}, {OWN_CODE}, by {kind.__name__}")
+    strange: list[str] = []
     for part in pipeline.components:
         if part.role == "unused" or part.name in found.given or (takes and part.name not in takes):
             continue
-        library = _library(index.get(part.name))
+        entry = index.get(part.name)
+        if isinstance(entry, list) and entry[:1] == [None]:
+            continue
+        library = _library(entry)
         try:
             if part.role == "safety_checker" and part.name in optional:
                 found.given[part.name] = None
                 found.substituted.append(f"{part.name}: left out, it looks at finished pictures")
                 continue
-            part, library = _known_class(part, library, pipeline.klass, known, found)
+            part, library = _known_class(part, library, pipeline, known, found)
             ready = loadable(part, pipeline)
             found.given[part.name] = build(ready, library, pipeline.request, known, world)
             if part.quantised:
                 found.substituted.append(unpacked(ready))
+            elif part.klass and (few := of_another(ready, found.given[part.name])):
+                strange.append(few)
         except CannotBuild as fault:
             if part.name not in optional:
                 raise
             found.given[part.name] = None
             found.substituted.append(f"{part.name}: left out ({fault})")
+    if strange:
+        raise CannotBuild(strange[0])
     for name, value in index.items():
         if name in found.given or name.startswith("_") or name not in takes:
             continue
         if not _is_entry(value):
             found.given[name] = value
-        elif whole and not value[1] and "Tokenizer" in _annotated(takes[name]) and fed_by(name, found.given, known) is not None:
+            continue
+        value = value if value[0] else [None, None]  # without a library a part is left to the caller
+        if whole and not value[1] and "Tokenizer" in _annotated(takes[name]) and fed_by(name, found.given, known) is not None:
             found.given[name] = _stand_in(name, "", takes[name], name in optional, found, known, "model_index.json has none")
         elif not value[1] and name in parts_of_class and name not in optional and takes[name].default is inspect.Parameter.empty:
             raise CannotBuild(f"{name}: model_index.json has none, and {pipeline.klass} cannot do without")
@@ -125,16 +140,16 @@ def _library(value: object) -> str:
     return str(value[0]) if isinstance(value, list) and len(value) == 2 and value[0] else "diffusers"
 
 
-def _known_class(part: Component, library: str, pipeline: str, known: Knowledge, found: Parts) -> tuple[Component, str]:
+def _known_class(part: Component, library: str, pipeline: Pipeline, known: Knowledge, found: Parts) -> tuple[Component, str]:
     """The component with a class that is installed; for one of the model's own code, the class that the pipeline is made for."""
     try:
         klass(library, part.klass or "")
     except CannotBuild as fault:
-        usual = str(known.row("pipelines", pipeline).get("components", {}).get(part.name, "")).split(" | ")[0]
-        if not usual or usual == part.klass:
+        usual = str(known.row("pipelines", pipeline.klass or "").get("components", {}).get(part.name, "")).split(" | ")[0]
+        if not usual or not own_code(pipeline, part.name, library):
             raise CannotBuild(f"{part.label}: {fault}") from fault
         klass("", usual)
-        found.substituted.append(f"{part.name}: {part.klass}, whose code is never executed, by {usual}")
+        found.substituted.append(f"{part.name}: {part.klass}, {OWN_CODE}, by {usual}")
         return replace(part, klass=usual), ""
     return part, library
 

@@ -151,13 +151,11 @@ def words(arguments: Mapping[str, Any]) -> str:
 
 
 def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
-    """A lone transformers folder: one forward, and two tokens where the class can generate."""
+    """A lone model: one forward, and two tokens where the class can generate; of diffusers those that a row says how to call."""
     part = next(iter(pipeline.components), None)
     if part is None or pipeline.kind not in ("model", "component"):
         raise CannotBuild("a single file holds no configs: rehearse a folder that it was made of, or is loaded with")
     library = "transformers" if part.family == "transformers" else "diffusers"
-    if library == "diffusers":
-        raise CannotBuild(f"{part.label}: a component without its pipeline has nobody who calls it")
     name = part.name or "model"
     ready = folder.loadable(part, pipeline)
     module = build(ready, library, pipeline.request, known, stage.world)
@@ -166,9 +164,12 @@ def _set_model(stage: Stage, pipeline: Pipeline, known: Knowledge) -> None:
     stage.called = "one forward"
     stage.roles = {name: "model"}
     stage.weights = _weights(stage.parts, pipeline) if part.name else {name: _bytes(module, part)}
+    try:
+        arguments = _as_loaded(inputs.for_forward(module, known), module) if library == "diffusers" else model_inputs(module)
+    except inputs.CannotCall as fault:
+        raise CannotBuild(f"{part.label}: {fault}") from fault
 
     def perform() -> object:
-        arguments = model_inputs(module)
         result = module(**arguments)
         if getattr(module, "can_generate", lambda: False)():
             stage.called = "one forward and two tokens"
@@ -202,6 +203,16 @@ def model_inputs(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     if getattr(settings, "is_encoder_decoder", False) and main == "input_ids":
         found["decoder_input_ids"] = torch.ones(1, 1, dtype=torch.long)
     return {name: value for name, value in found.items() if name in takes}
+
+
+def _as_loaded(arguments: Any, module: torch.nn.Module) -> Any:
+    """The same with floating tensors in the model's dtype, as a pipeline of one dtype would hand them on."""
+    match arguments:
+        case dict():
+            return {name: _as_loaded(value, module) for name, value in arguments.items()}
+        case torch.Tensor() if arguments.is_floating_point():
+            return arguments.to(_dtype(module))
+    return arguments
 
 
 def _dtype(module: torch.nn.Module) -> torch.dtype:

@@ -20,10 +20,13 @@ from . import origins
 from .contracts import Breach, Contracts
 from .events import Events
 from .modules import Modules
+from .recalled import Recalled
 from .words import first_line
 
 LARGE: Final = 1 << 20
 """Elements from which on a floating tensor of a component is not filled with numbers."""
+_ASKS_DEVICE: Final = torch.ops.prim.device.default
+"""What torch asks a tensor without numbers so often that it has a way of its own: it makes none."""
 _ABSENT: Final = ("not implemented for", "Unsupported dtype", "doesn't support tensors of type", "Low precision dtypes")
 _BOOLEAN_INDEX: Final = (torch.bool, torch.uint8)
 
@@ -46,6 +49,7 @@ class World(TorchDispatchMode):  # type: ignore[misc]
     def __init__(self, contracts: Contracts, modules: Modules, events: Events | None = None) -> None:
         super().__init__()
         self.fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self.recalled = Recalled(self.fake)
         self.contracts = contracts
         self.modules = modules
         self.events = events
@@ -61,6 +65,8 @@ class World(TorchDispatchMode):  # type: ignore[misc]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if func is _ASKS_DEVICE:
+            return func(*args)
         with self.alone():
             return self._operator(func, args, dict(kwargs or {}))
 
@@ -164,7 +170,7 @@ class World(TorchDispatchMode):  # type: ignore[misc]
                 for value in args
             )
             return func(*narrow, **kwargs).to(args[0].dtype)
-        return func(*args, **kwargs)
+        return self.recalled(func, args, kwargs)
 
     def without_numbers(self, value: torch.Tensor) -> torch.Tensor:
         """A tensor of the same shape and dtype that holds none; origin kept."""

@@ -5,7 +5,7 @@ A reader makes them, a rule reads them, nobody changes them. Where a record name
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from weakref import ReferenceType, ref
 
@@ -116,7 +116,8 @@ class Pipeline:
 
     kind: "pipeline", "component", "model" (transformers), "single-file" or "adapter". path: "." for the target itself.
     root: what stands in front of the paths of its files, the target's name where there are several. source: where it came from
-    and in which state, None for a plain folder or file.
+    and in which state, None for a plain folder or file. code: Python files beside a model_index.json and in the folders of its
+    parts. unloadable: what it names and the installed libraries cannot give, with the reason; None where nobody asked them.
     """
 
     path: str
@@ -129,6 +130,8 @@ class Pipeline:
     loose: tuple[WeightFile, ...] = ()
     root: str = ""
     source: Source | None = None
+    code: frozenset[str] = frozenset()
+    unloadable: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         for component in (*self.components, *self.adapters):

@@ -12,6 +12,8 @@ from .cases import Map, Value
 from .scripts import Script, Thing
 
 _ON_CUDA: Final = "torch.cuda.is_available()"
+_ADAPTS: Final = ("pretrained_model_name_or_path_or_dict", "pretrained_model_name_or_path", "model_id")
+"""Which argument of a call that adds an adapter names its files, where it is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +21,14 @@ class Loaded:
     """A pipeline or a model as a script runs it. repo: what it was loaded from, as the script spells it.
 
     dtypes: component to dtype, "" for all the rest; empty where it is loaded without a dtype, None where that is not known.
-    variant: of its files.
+    variant: of its files. adapter: True for what is added to a model (a LoRA, an IP adapter, an embedding).
     """
 
     repo: str
     where: Where
     dtypes: Mapping[str, DType] | None = None
     variant: str | None = None
+    adapter: bool = False
 
     @property
     def asked(self) -> str | None:
@@ -47,7 +50,18 @@ def loaded_by(script: Script, device: str | None) -> tuple[Loaded, ...]:
         known = variant is None or isinstance(variant, str)
         made = Loaded(repo, call.where, _dtypes(thing, device) if known else None, variant if isinstance(variant, str) else None)
         found.setdefault((repo, made.asked, made.dtypes is None, made.variant), made)
-    return tuple(found.values())
+    return (*found.values(), *_adapters(script))
+
+
+def _adapters(script: Script) -> Iterator[Loaded]:
+    """What the script adds to its models out of files, each once."""
+    found: dict[str, Loaded] = {}
+    for call in script.calls:
+        if call.means == "adapts":
+            named = call.argument(*_ADAPTS, position=0 if call.what.startswith(".") else 1)
+            if named is not None and (repo := named.value.text):
+                found.setdefault(repo, Loaded(repo, call.where, adapter=True))
+    yield from found.values()
 
 
 def _models(script: Script) -> Iterator[Thing]:

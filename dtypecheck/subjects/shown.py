@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log2
-from typing import Literal
+from typing import Final, Literal
 from weakref import ReferenceType, ref
 
 from ..dtypes import DType
@@ -133,6 +133,10 @@ class Tried:
     recommended: bool = False
     reason: str = ""
     slow: bool = False
+
+
+OWN_CODE: Final = "whose code is never executed"
+"""What `Run.substituted` says of a part whose class comes with the model: what stands in proves nothing about that class."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from ..dtypes import F32
 from ..edits import written
 from ..engine.scripts import AsGiven, Folders, scan_scripts
 from ..files import Files, from_here, listed, place
+from ..findings import Finding, fingerprinted
 from ..fixing.propose import propose
 from ..fixing.propose.asked import Ask, command, wish_of
 from ..fixing.propose.case import Wish
@@ -34,10 +35,15 @@ if TYPE_CHECKING:
 from .scan import targets
 
 Told = Callable[["Progress"], None]
+Policy = Callable[[Report], Report]
 
 
-def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: bool = False) -> Report:
+def plan_fix(
+    target: str | Path, ask: Ask, told: Told | None = None, hashed: bool = False, policy: Policy | None = None
+) -> Report:
     """The report on a target, with the fix plan in `.fix`. hashed: the plan holds the sha256 of every file that it touches.
+
+    policy: lets count what counts; a finding that is muted or left out gets no step.
 
     errors: request.WrongUse for what was typed and means nothing; fixing.refusal.Refusal for what cannot be planned.
     """
@@ -52,7 +58,10 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
     known = Knowledge(folders(ask.rules_dirs))
     request = make(ask.dtype, ask.variant, ask.device, ask.libraries, known, Path.cwd())
     files = listed(place(path))
+    roots = {"": from_here(path if path.is_dir() else path.parent)}
     wish = wish_of(ask)
+    if policy:
+        wish = replace(wish, counting=_counting(path, policy, Report(request=request, label=path.as_posix(), roots=roots)))
     if path.is_file() and is_script(path.name):
         return _plan_script(path, ask, wish, request, known, hashed)
     made = propose(files, request, known, wish)
@@ -73,8 +82,29 @@ def plan_fix(target: str | Path, ask: Ask, told: Told | None = None, hashed: boo
             plan = replace(plan, steps=(*plan.steps, *steps), refused=(*plan.refused, *left))
     plan = replace(plan, files=states(place(path), plan.edits, hashed, told), asked=_asked(ask))
     mending = Mending(plan, left_out=left_out, command=command(path, ask))
-    roots = {"": from_here(path if path.is_dir() else path.parent)}
     return replace(before, fix=mending, label=path.as_posix(), request=request, roots=roots)
+
+
+def _counting(path: Path, policy: Policy, report: Report) -> Callable[[Sequence[Finding]], Sequence[Finding]]:
+    """Of findings those that a policy lets count: it sees a script under the path that was given. report: without any."""
+    alone = path.is_file() and is_script(path.name)
+    if alone:
+        report = replace(report, roots={path.as_posix(): from_here(path)})
+
+    def seen(finding: Finding) -> Finding:
+        if not alone:
+            return finding
+        (moved,) = fingerprinted([replace(finding, where=replace(finding.where, path=path.as_posix()))])
+        _, number, count = finding.fingerprint.partition("#")
+        return replace(moved, fingerprint=moved.fingerprint + number + count)
+
+    def counting(findings: Sequence[Finding]) -> Sequence[Finding]:
+        as_seen = {id(finding): seen(finding) for finding in findings}
+        judged = policy(replace(report, findings=tuple(as_seen.values())))
+        left = {(finding.fingerprint, finding.where) for finding in judged.counted}
+        return [finding for finding in findings if (as_seen[id(finding)].fingerprint, as_seen[id(finding)].where) in left]
+
+    return counting
 
 
 def _plan_script(path: Path, ask: Ask, wish: Wish, request: Request, known: Knowledge, hashed: bool) -> Report:

@@ -10,8 +10,9 @@ from typing import Final, get_args
 
 from ..checks.words import listed
 from ..engine import judge
+from ..engine.scripts import commented
 from ..findings import fingerprinted
-from ..gate.loads import Judged, Load, judged_in, loads_of, meant, unjudged, worded
+from ..gate.loads import Judged, Load, judged_in, loads_of, meant, unjudged, unseen_adapters, worded
 from ..gate.missing import Kind, Missing, missing_of
 from ..gate.verdict import for_gate, judged
 from ..knowledge import Knowledge, folders
@@ -22,8 +23,9 @@ from ..request import NothingThere, WrongUse, make
 from ..settings import CHECKS, Demands
 from ..subjects.loaded import Loaded
 from ..subjects.shown import Run
+from .one import Target
 from .rehearse import rehearse, rehearse_script
-from .scan import Target, scan_paths, targets
+from .scan import scan_paths, targets
 
 UP_TO: Final = 2_000_000_000
 """Bytes of the largest file whose numbers a gate reads."""
@@ -135,10 +137,14 @@ def _gated(paths: Sequence[Path], asking: Asking, known: Knowledge, told: Callab
             report += (part if name is None else replace(part, roots={"": name})).below(below)
     for path in scripts if asking.run_scripts or asking.demands.scripts else ():
         report = _ran(report, path, asking, why_not)
+    for path in scripts:
+        report = commented(report, path)
     if names := unheard(report, asking.demands):
         gaps.append(
             Missing("weights", f"the policy requires dtypes of {listed(names)}: no model here has such a part", open=False)
         )
+    used = [path for path in (*paths, *asking.adapters) if isinstance(path, (str, Path))]
+    gaps += unseen_adapters(loads, [Path(path) for path in used], asking.names.values())
     seen = missing_of(report, tuple(path.as_posix() for path in scripts), why_not)
     return Gated(replace(report, label=""), (*gaps, *unjudged(loads, ways), *seen), needed)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..engine import asked_of, report_runs, stopping
+from ..engine.scripts import commented
 from ..files import from_here
 from ..knowledge import Knowledge, folders
 from ..loading import plan
@@ -68,6 +69,10 @@ def _of_folder(
     check_names(request, [component.name for component in planned.components])
     where = request.device or "cuda"
     run, tried = _rehearsed(planned, target, known, where, dict(call or {}), matrix, told)
+    planned = _asked(planned)
+    if run and run.verdict == "runs" and planned.unloadable:
+        first, why = next(iter(planned.unloadable.items()))
+        run = replace(run, verdict="unknown", reason=f"from_pretrained stops at {first}: {why}")
     found = report_runs(
         [run] if run else [], known, planned.request, target.as_posix(), {planned.path: tried} if tried else None, (planned,)
     )
@@ -107,7 +112,7 @@ def rehearse_script(
         run = perform(target, arguments, known, request.device or "cuda", local, request.libraries)
     if run.verdict == "runs" and not run.weight_bytes:
         run = replace(run, verdict="unknown", reason="the script loaded no model: there was nothing to rehearse")
-    return report_runs([run], known, request, target.as_posix())
+    return commented(report_runs([run], known, request, target.as_posix()), target)
 
 
 def _rehearsed(
@@ -138,6 +143,13 @@ def _rehearsed(
         return run, ()
     except WrongCall as fault:
         raise WrongUse(str(fault)) from None
+
+
+def _asked(pipeline: Pipeline) -> Pipeline:
+    """The pipeline with what the installed libraries cannot load of it."""
+    from ..runs.installed import unloadable
+
+    return replace(pipeline, unloadable=unloadable(pipeline)) if pipeline.kind == "pipeline" else pipeline
 
 
 def _one(target: Path, known: Knowledge) -> tuple[Pipeline, tuple[Problem, ...]]:

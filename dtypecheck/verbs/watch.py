@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..engine import report_runs
+from ..engine.scripts import commented
 from ..knowledge import Knowledge, folders
 from ..report import Report
 from ..request import WrongUse, make
@@ -51,8 +52,9 @@ class Watched:
 
 
 def reported(run: Run, known: Knowledge, request: Request) -> Report:
-    """The report on a watched run."""
-    return report_runs([run], known, request, run.script)
+    """The report on a watched run; comments of its script mute what points at their lines."""
+    report = report_runs([run], known, request, run.script)
+    return commented(report, Path(run.script)) if run.script else report
 
 
 @contextlib.contextmanager

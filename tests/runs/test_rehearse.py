@@ -173,6 +173,25 @@ def test_a_component_alone_has_nobody_who_calls_it(cases: Path) -> None:
     assert "nobody who calls it" in run.reason
 
 
+def test_a_controlnet_alone_is_called_by_itself(cases: Path) -> None:
+    for dtype, times in (("float16", 2), ("float32", 4)):
+        run = played(cases / "controlnet-sd15", dtype)
+        assert (run.verdict, run.called) == ("runs", "one forward"), run.reason
+        assert sum(run.weight_bytes.values()) == times * 361_279_120
+
+
+@pytest.mark.parametrize("extra", [0, 64])
+def test_a_controlnet_of_sdxl_is_called_with_what_sdxl_adds(tmp_path: Path, extra: int) -> None:
+    from diffusers import ControlNetModel
+
+    added = {"addition_embed_type": "text_time", "projection_class_embeddings_input_dim": 1536 + 16 + extra}
+    small = {"block_out_channels": (16, 32), "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"), "norm_num_groups": 8}
+    sizes = {"addition_time_embed_dim": 256, "cross_attention_dim": 32, "layers_per_block": 1}
+    ControlNetModel(**small, **sizes, **added).save_pretrained(tmp_path)  # type: ignore[arg-type]
+    run = played(tmp_path, "float16")
+    assert (run.verdict, run.crash) == ("runs", None), run.reason
+
+
 # The command line
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Fix
+from ...findings import Finding
 from ...knowledge import Knowledge
-from ...rule import Rule
 from ...subjects.scripts import Call
-from ..trained import half_trained
+from ..trained import OfHalfTrained, half_trained
 
 
-class HalfParametersTrained(Rule):
+class HalfParametersTrained(OfHalfTrained):
     """An optimizer is given the parameters of a model that is fp16.
 
     Without parameters in fp32 behind them, small updates are lost, and the `eps` of Adam, 1e-8, is 0 in fp16: the first gradient of
@@ -73,11 +72,10 @@ class HalfParametersTrained(Rule):
         found = half_trained(call.result, call) if call.means == "optimizer" else None
         if found is None:
             return
-        yield self.finding(
-            call.where,
-            f"{call.what.rpartition('.')[2]} trains the fp16 parameters of {found.model.label}{found.condition}",
-            against=found.made,
+        yield self.tell(
+            call,
+            found,
+            f"{call.what.rpartition('.')[2]} trains the fp16 parameters of {found.model.label}",
+            ", or train it in bf16",
             because="fp16 parameters lose small updates, and an eps of 1e-8 is 0 in fp16",
-            fix=Fix(f"keep {found.model.label} in fp32 and train under torch.autocast, or train it in bf16"),
-            source=call.source,
         )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dtypes import F16
-from ...findings import Finding, Fix
+from ...findings import Finding
 from ...knowledge import Knowledge
-from ...rule import Rule
 from ...subjects.scripts import Call, Thing, content
-from ..trained import half_trained
+from ..trained import OfHalfTrained, half_trained
 
 
-class ScalerWithHalfParameters(Rule):
+class ScalerWithHalfParameters(OfHalfTrained):
     """A GradScaler steps an optimizer whose parameters are fp16, and refuses their gradients.
 
     "Attempting to unscale FP16 gradients." Mixed precision wants fp32 parameters under autocast, not fp16 ones. accelerate brings a
@@ -77,14 +76,8 @@ class ScalerWithHalfParameters(Rule):
         found = half_trained(_optimizer(call), call)
         if found is None:
             return
-        yield self.finding(
-            call.where,
-            f"the parameters of {found.model.label} are fp16, and a GradScaler refuses their gradients{found.condition}",
-            against=found.made,
-            says="ValueError: Attempting to unscale FP16 gradients.",
-            fix=Fix(f"keep {found.model.label} in fp32 and train under torch.autocast"),
-            source=call.source,
-        )
+        message = f"the parameters of {found.model.label} are fp16, and a GradScaler refuses their gradients"
+        yield self.tell(call, found, message, says="ValueError: Attempting to unscale FP16 gradients.")
 
 
 def _optimizer(call: Call) -> Thing | None:

@@ -151,15 +151,22 @@ def _target(take: Take, place: Place) -> DType:
 
 def _check(part: Part) -> None:
     """errors: Refusal for a tensor that cannot be stored or cast so."""
-    key, held = shown(part.place.key), part.place.dtype
+    if (wrong := _wrong(part)) is not None:
+        raise Refusal(f"{part.source}: {wrong.format(shown(part.place.key))}")
+
+
+def _wrong(part: Part) -> str | None:
+    """What is wrong with a tensor, its name left out; a model has thousands, so that nothing is made for those that are right."""
+    held = part.place.dtype
     if part.place.key == "__metadata__" or not _is_text(part.place.key):
-        raise Refusal(f"{part.source}: safetensors allows no tensor of the name {key}")
+        return "safetensors allows no tensor of the name {}"
     if part.dtype not in RANK:
-        raise Refusal(f"{part.source}: {key} is {part.dtype.short}, which safetensors cannot store")
+        return f"{{}} is {part.dtype.short}, which safetensors cannot store"
     castable = held.bits >= 8 and held.kind in ("float", "signed", "unsigned", "bool")
     makeable = part.dtype.is_wide or part.dtype.kind in ("signed", "unsigned", "bool")
     if part.cast and not (castable and makeable):
-        raise Refusal(f"{part.source}: {key} is {held.short}; it is not cast to {part.dtype.short} here")
+        return f"{{}} is {held.short}; it is not cast to {part.dtype.short} here"
+    return None
 
 
 def _is_text(key: str) -> bool:

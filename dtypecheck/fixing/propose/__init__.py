@@ -112,7 +112,7 @@ def _asked_for(pipeline: Pipeline, files: Files, wish: Wish, known: Knowledge) -
 
 
 def _selected(report: Report, wish: Wish) -> list[Finding]:
-    return [finding for finding in report.counted if not wish.select or finding.code in wish.select]
+    return [finding for finding in wish.counting(report.counted) if not wish.select or finding.code in wish.select]
 
 
 def _unanswered(wish: Wish) -> Refused:

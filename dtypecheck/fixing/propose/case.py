@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ...dtypes import DType
@@ -21,7 +21,7 @@ class Wish:
 
     to: convert to this dtype instead of answering findings; components: only these; variant: as a variant of this name, beside.
     shard: bytes of a shard at most. clamp: cut what is too large instead of refusing it. swap: the VAE to put in, a folder or
-    the name of a row in rules/swaps.toml.
+    the name of a row in rules/swaps.toml. counting: of findings those that a policy lets count; the others get no answer.
     """
 
     select: frozenset[str] = frozenset()
@@ -32,6 +32,7 @@ class Wish:
     shard: int | None = None
     clamp: bool = False
     swap: str | None = None
+    counting: Callable[[Sequence[Finding]], Sequence[Finding]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class _Mended:
 
     def _answers(self, now: Judged, left: list[Refused]) -> Iterator[Judged]:
         """The texts in which one finding more is answered; each is a step more. left: what none answers."""
-        for finding in now.findings:
+        for finding in self.wish.counting(now.findings):
             if self.wish.select and finding.code not in self.wish.select:
                 continue
             why: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from ...files import Entry, Files
 from ...findings import Where
@@ -47,8 +48,12 @@ class ScriptReader:
 
     def __init__(self, files: Files, known: Knowledge, request: Request, resolve: Resolve | None = None) -> None:
         self.files, self.known, self.request = files, known, request
-        self.meanings = Meanings(known)
         self.models = Models(resolve)
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        """What names mean in scripts; of a place without any, nobody asks."""
+        return Meanings(self.known)
 
     def read(self, entry: Entry, arguments: Sequence[str] = ()) -> tuple[Script | None, tuple[Problem, ...]]:
         """One file, and what is wrong with it; no Script where it has nothing to do with dtypes. arguments: the script's own."""

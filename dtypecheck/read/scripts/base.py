@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -29,18 +30,26 @@ class Exhausted(Exception):
     """A script of so many calls of its own functions in each other that reading it to the end would take too long."""
 
 
+_KINDS: Final = ("settings", "processors", "models", "packed")
+
+
 class Meanings:
-    """The rows of calls.toml by the names they are about."""
+    """The rows of calls.toml by the names they are about. kinds: patterns of names, by the kind of thing that has such a one."""
 
     def __init__(self, known: Knowledge) -> None:
         self.rows: dict[str, Row] = {}
         self.bystanders: set[str] = set()
+        kinds: dict[str, list[str]] = {kind: [] for kind in _KINDS}
         for header, row in known.all("calls"):
+            if row["means"] == "kind":
+                kinds.setdefault(header.rpartition(":")[2], []).append(row["pattern"])
+                continue
             if row["means"] == "bystander":
                 self.bystanders.update(row["names"])
                 continue
             for name in row.get("names", (header,)):
                 self.rows[name] = row
+        self.kinds = {kind: re.compile("|".join(patterns) or "(?!)") for kind, patterns in kinds.items()}
 
     def of_function(self, name: str) -> Row | None:
         """The row about a function or class by its full name, else by its last one, else by its method."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,15 +16,6 @@ from .contents import Ref
 from .parts import OTHERS, Parts
 
 _LIBRARIES: Final = ("diffusers", "transformers")
-_SETTINGS: Final = re.compile(r".*(Tokenizer|TokenizerFast|Processor|ProcessorFast|FeatureExtractor|Scheduler|Config|Guidance)$")
-_GIVES_NUMBERS: Final = re.compile(r".*(Processor|ProcessorFast|FeatureExtractor)$")
-_MODEL: Final = re.compile(
-    r".*(Model|ModelWith\w+|Transformer\dDModel|Autoencoder\w*|ControlNet\w*|For[A-Z]\w+|UNet\w*|Adapter)$"
-)
-_PACKED: Final = re.compile(
-    r"(?i)(nf4|fp4|int4|int8|4-?bit|8-?bit|w4a|w8a|gguf|bnb|awq|gptq|svdq|nunchaku|quant|fp8|autoround|sdnq)"
-)
-"""Names of repositories whose weights are packed, so that what they load as stands in their config."""
 
 
 class Models(Parts):
@@ -34,11 +24,11 @@ class Models(Parts):
     def load(self, node: ast.Call, name: str, row: Row, arguments: Sequence[Argument]) -> Value:
         """from_pretrained and from_single_file."""
         klass, library = class_of(name)
-        if klass and _SETTINGS.match(klass):
+        if klass and self.meanings.kinds["settings"].match(klass):
             return self._settings(klass, library)
         where = keyword(arguments, "pretrained_model_name_or_path", "pretrained_model_link_or_path", "repo_id", position=0)
         repo = where.value if where else NOTHING_KNOWN
-        local = self.models.get(repo.text or "") if repo.text else None
+        local = self.models.get(_at(repo.text, keyword(arguments, "revision"))) if repo.text else None
         kind = "pipeline" if klass and self._is_pipeline(klass) else "model"
         if kind == "pipeline":
             klass = self._pipeline_class(klass or "", repo, local, arguments)
@@ -48,7 +38,7 @@ class Models(Parts):
         packed = keyword(arguments, "quantization_config", "load_in_8bit", "load_in_4bit")
         flags = frozenset({"quantised"} if packed is not None and packed.value.single not in (None, False) else ())
         stored = asked.dtype is not None and asked.dtype.is_float and asked.dtype.bits == 8
-        if not stored and any(isinstance(text, str) and _PACKED.search(text) for _, text in repo.ways):
+        if not stored and any(isinstance(text, str) and self.meanings.kinds["packed"].search(text) for _, text in repo.ways):
             flags |= {"quantised"}
         flags |= {"single"} if row.get("single") else frozenset()
         if kind == "pipeline":
@@ -77,7 +67,8 @@ class Models(Parts):
 
     def _settings(self, klass: str, library: str) -> Value:
         """What has no weights: processors and schedulers give numbers, of the rest nothing is asked."""
-        kind = "processor" if _GIVES_NUMBERS.match(klass) else "scheduler" if klass.endswith("Scheduler") else ""
+        gives = self.meanings.kinds["processors"].match(klass)
+        kind = "processor" if gives else "scheduler" if klass.endswith("Scheduler") else ""
         return self.make(kind, klass=klass, library=library) if kind else NOTHING_KNOWN
 
     def construct(self, node: ast.Call, name: str, arguments: Sequence[Argument]) -> Value | None:
@@ -89,9 +80,9 @@ class Models(Parts):
             number = self.record(node, name, "build", arguments)
             fields = self._given(klass, arguments, None)
             made = self.make("pipeline", klass=klass, library=library, loader=number, fields=fields, given=frozenset(fields))
-        elif _SETTINGS.match(klass):
+        elif self.meanings.kinds["settings"].match(klass):
             return self._settings(klass, library)
-        elif _MODEL.match(klass):
+        elif self.meanings.kinds["models"].match(klass):
             return self.build(node, name, klass, library, arguments)
         else:
             return None
@@ -103,7 +94,7 @@ class Models(Parts):
         number = self.record(node, name, "build", arguments)
         named = keyword(arguments, "dtype", "torch_dtype")
         dtype = NOTHING_KNOWN if named or has_rest(arguments) else self._inner_dtype(arguments) or self.default_dtype()
-        if klass and _SETTINGS.match(klass):
+        if klass and self.meanings.kinds["settings"].match(klass):
             return self._settings(klass, library)
         kind = "pipeline" if klass and self._is_pipeline(klass) else "model"
         made = self.make(kind, klass=klass, library=library, dtype=dtype if kind == "model" else NOTHING_KNOWN, loader=number)
@@ -231,6 +222,12 @@ def _asked_of_pipeline(asked: Value, single: bool) -> Value:
         return content if isinstance(content, DType) else UNKNOWN
 
     return value_of((case, one(content)) for case, content in asked.ways)
+
+
+def _at(name: str, revision: Argument | None) -> str:
+    """A model's name with the revision that is asked for, as a target has it."""
+    text = revision.value.text if revision is not None else None
+    return f"{name}@{text}" if text else name
 
 
 def _component(local: Pipeline | None, subfolder: Argument | None) -> Component | None:

@@ -39,6 +39,7 @@ def klass(library: str, name: str) -> type:
 
     errors: CannotBuild for everything else: code that comes with a model is never executed.
     """
+    name = name.removeprefix("FlashPack")  # diffusers loads such a class as the one behind it
     if library.startswith(("diffusers", "transformers")):
         places = [library.partition(".")[0]]
     else:

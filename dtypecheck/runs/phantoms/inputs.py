@@ -43,6 +43,15 @@ def for_call(pipeline: Any, given: Mapping[str, object], known: Knowledge, row: 
     return out
 
 
+def for_forward(module: Any, known: Knowledge) -> dict[str, Any]:
+    """Keyword arguments for the forward of a model that no pipeline calls. errors: CannotCall where no row says how."""
+    name = type(module).__name__
+    if not (spec := phantom_rows.row(name, known).get("forward")):
+        raise CannotCall(f"without its pipeline a {name} has nobody who calls it, and no row of phantoms.toml says how to")
+    made: dict[str, Any] = _made(spec, {"it": module, "width": 0, "height": 0, "frames": 1}, name)
+    return made
+
+
 def _made(spec: Any, scope: Mapping[str, object], name: str) -> Any:
     """What a value stands for: itself, or `{make = "image"}` and the like, inside lists and tables too.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ...knowledge import Knowledge, Row
 
 TABLE = "phantoms"
+_CALCULATED: Final = {"*": operator.mul, "/": operator.floordiv, "-": operator.sub}
 
 
 def row(name: str, known: Knowledge) -> Row:
@@ -57,17 +59,17 @@ def filled(value: Any, parts: Mapping[str, object]) -> Any:
 
 
 def _looked_up(word: str, parts: Mapping[str, object]) -> Any:
-    """`transformer.in_channels*4`, `area/256`: a value, times or through a whole number; `a.b|c.d|16` is the first there is."""
+    """`transformer.in_channels*4`, `area/256`, `it.size-6`: a value and a whole number; `a.b|c.d|16` is the first there is."""
     for one in word.split("|"):
         if one.isdigit():
             return int(one)
-        path, sign, number = re.fullmatch(r"([^*/]*)([*/]?)(\d*)", one).groups()  # type: ignore[union-attr]
+        path, sign, number = re.fullmatch(r"([^*/-]*)([*/-]?)(\d*)", one).groups()  # type: ignore[union-attr]
         name, *keys = path.split(".")
         found: Any = config_of(parts.get(name)) if keys else parts.get(name)
         for key in keys:
             found = _inner(found, key)
         if found is not None:
-            return found * int(number) if sign == "*" else found // int(number) if sign == "/" else found
+            return _CALCULATED[sign](found, int(number)) if sign else found
     raise LookupError(f"none of the parts ({', '.join(parts)}) has {word}")
 
 

@@ -21,13 +21,12 @@ from .beside import Beside, walk
 from .callers import Callers
 from .casting import cast_of, outside, wanted
 from .loads import given, keyword, load_of, modules_of
+from .safely import Safely
 from .sources import ADAPTS, CASTS, INJECTS, LOADERS, Source
 from .story import Adapter, Cast, Load, Story
 
 _WRAPPED: Final = ("_orig_mod", "module", "base_model", "model")
 """Where wrappers of torch.compile, DistributedDataParallel and PEFT keep the module itself."""
-MOST: Final = 20
-"""Faults of ours that are kept."""
 
 Make = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -49,7 +48,8 @@ class History:
     def __init__(self, script: Script | None = None) -> None:
         self.callers = Callers(script)
         self.on = False
-        self.faults: list[str] = []
+        self._safely = Safely()
+        self.faults = self._safely.faults
         self._stack = ExitStack()
         self._local = _Local()
         self._words: dict[str, str] = {}
@@ -284,12 +284,3 @@ class History:
         found = self._adapters.get(module) or []
         found.append(Adapter(called.line, called.name or how, kind, name))
         self._adapters.put(module, found)
-
-    def _safely(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Do it; where it fails the script goes on, and a note stays."""
-        try:
-            return act(*args)
-        except Exception as fault:  # noqa: BLE001 - modules of all kinds; no fault of ours may end somebody's run
-            if len(self.faults) < MOST:
-                self.faults.append(f"{getattr(act, '__name__', act)}: {type(fault).__name__}: {fault}")
-            return None

@@ -18,9 +18,8 @@ from ..script.changes import Changes, on_import
 from .album import Album, Batch, flag
 from .looks import Looks, colour_of, is_array, looks_of, tensor_of
 from .outlets import CHECKERS, CONVERTERS, OUTPUTS, SAVERS, Make, Outlet, path_of, pixels_of
+from .safely import Safely
 
-MOST: Final = 20
-"""Faults of ours that are kept."""
 _CAST: Final = "invalid value encountered in cast"
 """What NumPy says where NaN becomes a byte."""
 
@@ -58,7 +57,8 @@ class Pictures:
         self.on_bad = on_bad
         self.explain = explain
         self.on = False
-        self.faults: list[str] = []
+        self._safely = Safely()
+        self.faults = self._safely.faults
         self.album = Album(call)
         self._stack = ExitStack()
         self._local = _Local()
@@ -279,15 +279,6 @@ class Pictures:
             self.album.converted(current)
         one = next((it for it in current.ones if it.looks.bad), None) if current is not None else self.album.last_bad()
         return self.explain(one.picture) if one is not None else ""
-
-    def _safely(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Do it; where it fails the script goes on, and a note stays."""
-        try:
-            return act(*args)
-        except Exception as fault:  # noqa: BLE001 - pictures of all kinds; no fault of ours may end somebody's run
-            if len(self.faults) < MOST:
-                self.faults.append(f"{getattr(act, '__name__', act)}: {type(fault).__name__}: {fault}")
-            return None
 
 
 def _stays_latent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -18,12 +18,11 @@ from ..script.changes import Changes
 from ..script.trace import Script
 from .beside import Beside
 from .callers import Callers
+from .safely import Safely
 from .unseen import unseen
 
 _HALF: Final = (torch.float16, torch.bfloat16)
 _PLAIN: Final = (torch.Tensor, torch.nn.Parameter)
-MOST: Final = 20
-"""Faults of ours that are kept."""
 PARTS: Final = 3
 """Components that one optimizer trains at most; names that begin in more ways are parts of one model, and told once."""
 
@@ -64,7 +63,8 @@ class Training:
     def __init__(self, name: Callable[[torch.Tensor], str] = lambda parameter: "", script: Script | None = None) -> None:
         self.name = name
         self.callers = Callers(script)
-        self.faults: list[str] = []
+        self._safely = Safely()
+        self.faults = self._safely.faults
         self.on = False
         self.steps = 0
         self._stack = ExitStack()
@@ -97,7 +97,7 @@ class Training:
     def _hook(self, act: Callable[[Any], None]) -> Callable[[Any, Any, Any], None]:
         def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
             if not torch.compiler.is_compiling():
-                self._safely(act, optimizer)
+                self._unseen(act, optimizer)
 
         return hook
 
@@ -166,7 +166,7 @@ class Training:
         @functools.wraps(real)
         def scale(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
             if self.on and not torch.compiler.is_compiling():
-                self._safely(self._scaled, scaler, optimizer, real.__name__ == "step")
+                self._unseen(self._scaled, scaler, optimizer, real.__name__ == "step")
             return real(scaler, optimizer, *args, **kwargs)
 
         return scale
@@ -192,14 +192,10 @@ class Training:
                 event = Event("scaler", path, "GradScaler", (dtype_of(parameter.grad),), by=line, times=0)
             self._events[key] = replace(event, times=event.times + counts)
 
-    def _safely(self, act: Callable[..., None], *args: Any) -> None:
-        """Do it; where it fails the training goes on, and a note stays."""
-        try:
-            with unseen():
-                act(*args)
-        except Exception as fault:  # noqa: BLE001 - optimizers of all kinds; no fault of ours may end somebody's training
-            if len(self.faults) < MOST:
-                self.faults.append(f"{getattr(act, '__name__', act)}: {type(fault).__name__}: {fault}")
+    def _unseen(self, act: Callable[..., None], *args: Any) -> None:
+        """Do it without being listened to; where it fails the training goes on."""
+        with unseen():
+            self._safely(act, *args)
 
 
 def _halves(optimizer: Any) -> Iterator[tuple[torch.Tensor, dict[str, Any]]]:

@@ -3,69 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from dtypecheck.dtypes import F32
 from dtypecheck.knowledge import Knowledge, folder
 from dtypecheck.settings import Demands, read_demands
-from dtypecheck.subjects.gated import Gate
 from dtypecheck.verbs.gate import Asking, gate
+from tests.gate.deployed import APART, SCRIPT, run, verdict
 from tests.loading import saved
 from tests.runs.watch import tiny
-
-SCRIPT = """\
-import torch
-from diffusers import StableDiffusionPipeline
-
-pipe = StableDiffusionPipeline.from_pretrained("model", torch_dtype=torch.float16)
-# more
-pipe("a cat")
-"""
-APART = SCRIPT.replace("# more", "pipe.vae.to(torch.bfloat16)")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Stable Diffusion with tokenizer and every weight, as its library saves it."""
-    place = tmp_path_factory.mktemp("made")
-    tiny.lay_out(place, "sd", Knowledge((folder(),)))
-    return place / "sd"
-
-
-@pytest.fixture
-def model(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it beside a script that loads it, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(made, tmp_path / "model")
-    (tmp_path / "serve.py").write_text(SCRIPT)
-    return Path("model")
-
-
-def verdict(*paths: str | Path, fail_on: str = "error", **asked: Any) -> Gate:
-    gated = gate([Path(path) for path in paths], Asking(**asked))
-    made = gated.verdict(gated.report, fail_on).gate
-    assert made is not None
-    return made
-
-
-def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dtypecheck", "gate", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
-    )
 
 
 def with_inf(path: Path) -> None:
@@ -108,6 +62,26 @@ def test_a_model_that_a_script_loads_and_that_is_no_target_was_not_looked_at(mod
     made = verdict("serve.py")
     assert made.verdict == "not proven"
     assert "model, which serve.py:4 loads, was not looked at: it is none of the targets" in made.because
+
+
+def test_an_adapter_that_a_script_adds_and_that_is_none_of_the_targets_was_not_looked_at(model: Path) -> None:
+    Path("style").mkdir()
+    save_file({"unet.conv_in.lora_A.weight": torch.zeros(4, 4)}, "style/pytorch_lora_weights.safetensors")
+    added = 'pipe.load_lora_weights("style")\npipe.load_ip_adapter("owner/ip", subfolder="models", weight_name="ip.bin")'
+    Path("serve.py").write_text(SCRIPT.replace("# more", added))
+    left = verdict(model, "serve.py", dtype="float16", rehearse=False).unchecked
+    assert "style, which serve.py:5 adds, was not looked at: --adapter style does" in left
+    assert "owner/ip, which serve.py:6 adds, was not looked at: --adapter DIR does" in left
+    for given in ({"adapters": ["style"]}, {"adapters": [Path("style/pytorch_lora_weights.safetensors")]}):
+        left = verdict(model, "serve.py", dtype="float16", rehearse=False, **given).unchecked
+        assert not any(text.startswith("style") for text in left)
+    assert not any(text.startswith("style") for text in verdict(model, "style", "serve.py", rehearse=False).unchecked)
+
+
+def test_what_is_added_from_no_files_is_no_adapter_that_was_not_looked_at(model: Path) -> None:
+    added = 'pipe.load_lora_weights(state, "style")\npipe.fuse_lora(0.7)\npipe.set_adapters("style")'
+    Path("serve.py").write_text(SCRIPT.replace("# more", added))
+    assert not any("adds" in text for text in verdict(model, "serve.py", dtype="float16", rehearse=False).unchecked)
 
 
 def test_a_folder_that_a_hub_id_stands_for_is_no_target_by_that_alone(model: Path) -> None:
@@ -244,6 +218,15 @@ def test_what_was_judged_without_a_dtype_says_so(tmp_path: Path, monkeypatch: py
     assert without.verdict == "do not deploy"
     assert without.because.endswith("it was judged without torch_dtype, and --dtype says how else it is loaded")
     assert "torch_dtype" not in verdict("model", variant="nobody", dtype="float16", rehearse=False).because
+
+
+def test_a_crash_that_a_comment_in_the_script_mutes_does_not_stop_it(model: Path) -> None:
+    text = APART.replace("bfloat16)", "bfloat16)  # dtypecheck: ignore[DT203] known")
+    for comment, kept in (("# dtypecheck: ignore[DT301] known", []), ("# dtypecheck: ignore[DT302] known", ["run-crashes"])):
+        Path("serve.py").write_text(text.replace('pipe("a cat")', f'pipe("a cat")  {comment}'))
+        gated = gate([model, Path("serve.py")], Asking(dtype="float16", rehearse=False, run_scripts=True))
+        assert [finding.name for finding in gated.report.counted if finding.severity == "error"] == kept
+        assert any(finding.name == "run-crashes" for finding in gated.report.findings)
 
 
 def test_what_is_muted_is_told_in_the_verdict(model: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,60 +15,12 @@ from safetensors.torch import load_file, save_file
 from dtypecheck.dtypes import BF16, F32
 from dtypecheck.gate.missing import Missing
 from dtypecheck.gate.verdict import gate_code, judged
-from dtypecheck.knowledge import Knowledge, folder
 from dtypecheck.report import Report
 from dtypecheck.request import WrongUse
 from dtypecheck.settings import Demands
-from dtypecheck.subjects.gated import Gate
 from dtypecheck.verbs.gate import Asking, gate
+from tests.gate.deployed import APART, ROOT, SCRIPT, run, verdict
 from tests.loading import saved
-from tests.runs.watch import tiny
-
-SCRIPT = """\
-import torch
-from diffusers import StableDiffusionPipeline
-
-pipe = StableDiffusionPipeline.from_pretrained("model", torch_dtype=torch.float16)
-# more
-pipe("a cat")
-"""
-APART = SCRIPT.replace("# more", "pipe.vae.to(torch.bfloat16)")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Stable Diffusion with tokenizer and every weight, as its library saves it."""
-    place = tmp_path_factory.mktemp("made")
-    tiny.lay_out(place, "sd", Knowledge((folder(),)))
-    return place / "sd"
-
-
-@pytest.fixture
-def model(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it beside a script that loads it, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(made, tmp_path / "model")
-    (tmp_path / "serve.py").write_text(SCRIPT)
-    return Path("model")
-
-
-def verdict(*paths: str | Path, fail_on: str = "error", **asked: Any) -> Gate:
-    gated = gate([Path(path) for path in paths], Asking(**asked))
-    made = gated.verdict(gated.report, fail_on).gate
-    assert made is not None
-    return made
-
-
-def run(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dtypecheck", "gate", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
-    )
-
 
 # what is seen
 
@@ -238,7 +189,7 @@ def test_a_watched_run_is_evidence_and_what_crashed_in_it_stops_it(tmp_path: Pat
         script = tmp_path / f"{name}.py"
         script.write_text((tmp_path / "net.py").read_text().replace("VALUE", value))
         command = [sys.executable, "-m", "dtypecheck", "watch", "-o", f"{name}.json", script.name]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=300, env=environment, check=False)
     hot = verdict("hot.json", required=["run"])
     assert hot.verdict == "do not deploy"
