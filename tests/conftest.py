@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ["DTYPECHECK_CACHE"] = "off"  # what one test found is no other's, and the user's cache nobody's
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: tiny tensors, and a worker on every core already
 
 from dtypecheck.knowledge import Knowledge

@@ -43,11 +43,11 @@ def test_alone_it_says_in_a_few_lines_which_verb_is_for_which_trouble() -> None:
     done = run()
     lines = [line.split("dtypecheck ") for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(lines) <= 7
+    assert len(lines) <= 8
     assert [trouble.rstrip()[-1] for trouble, _ in lines] == ["?"] * len(lines)
     assert {len(trouble) for trouble, _ in lines} == {30}
     assert [words.split()[0] for _, words in lines][:2] == ["watch", "explain"]
-    assert {words.split()[0] for _, words in lines} == set(cli.commands) - {"dev"}
+    assert {words.split()[0] for _, words in lines} == set(cli.commands) - {"dev", "merge"}
 
 
 def test_a_clean_folder_is_exit_0_and_one_line(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ..plugins import BadPlugin
 from ..policy import FOUND, MISUSED, NOTHING, UnknownRule
 from ..request import NothingThere, WrongUse
 from ..settings import BadSettings
-from . import dev, explain, fix, gate, reference, rehearse, scan, undo, watch
+from . import dev, explain, fix, fleet, gate, reference, rehearse, scan, undo, watch
 from .output import read_or_not
 from .progress import Bar
 
@@ -36,6 +36,7 @@ curious about a model?        dtypecheck scan MODEL --dtype float16   (or your s
 want it mended?               dtypecheck fix MODEL --dtype float16
 sorry that you did?           dtypecheck undo MODEL
 will it crash on that GPU?    dtypecheck rehearse MODEL --dtype bfloat16 --device t4   (or your script.py)
+thousands of models?          dtypecheck fleet MODELS/ -o fleet.jsonl --html fleet.html
 """
 
 SIGNALLED = 128
@@ -60,7 +61,18 @@ def cli(context: click.Context) -> None:
         click.echo(GUIDE, nl=False)
 
 
-for command in (scan.scan, rehearse.rehearse, gate.gate, watch.watch, fix.fix, undo.undo, explain.explain, dev.dev):
+for command in (
+    scan.scan,
+    rehearse.rehearse,
+    gate.gate,
+    watch.watch,
+    fix.fix,
+    undo.undo,
+    fleet.fleet,
+    fleet.merge,
+    explain.explain,
+    dev.dev,
+):
     cli.add_command(command)
 dev.dev.add_command(reference.options)
 

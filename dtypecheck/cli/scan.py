@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
     Exit codes: 0 clean, 1 findings at or above --fail-on, 2 wrong use, 3 nothing could be looked at.
     """
     from ..api import scan_paths
+    from ..cache.kept import Kept
+    from ..cache.place import usual
 
     if not all(targets):
         raise WrongUse("an empty TARGET was given")
@@ -79,5 +82,6 @@ def scan(context: click.Context, /, targets: Sequence[str], model: Sequence[str]
         more["values"] = options["values"] or ""
         more |= {"models": models_of(model), "arguments": context.meta["script arguments"]}
         more |= {"online": reach(options["online"], options["offline"]), "skeleton": options["save_skeleton"]}
-        report = scan_paths(targets, told=told, each=settings.asks, **more, **wanted)
+        with closing(Kept(usual(), options["rules_dir"])) as kept:
+            report = scan_paths(targets, told=told, each=settings.asks, kept=kept, **more, **wanted)
     sys.exit(finish(report, settings, options))

@@ -8,7 +8,7 @@ from ..dtypes import U8, DType
 from ..files import Entry, Files
 from ..subjects import Stock
 from .header import Header
-from .weights import read_safetensors
+from .weights import read_safetensors, touch_safetensors
 
 READERS: Final = {".safetensors": "safetensors", ".gguf": "gguf"} | dict.fromkeys(
     (".bin", ".pt", ".pth", ".ckpt", ".th"), "pickled"
@@ -47,6 +47,14 @@ def read_header(form: str, files: Files, entry: Entry) -> Header:
     from .pickled import read_pickled
 
     return read_pickled(files, entry)
+
+
+def touch_header(form: str, files: Files, entry: Entry) -> None:
+    """Ask for the bytes that a reader will ask for. errors: none raised, as by `read_header`."""
+    if form == "safetensors":
+        touch_safetensors(files, entry)
+    else:
+        read_header(form, files, entry)
 
 
 def suffix_of(name: str) -> str:

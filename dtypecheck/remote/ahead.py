@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ..files import Entry
-from ..read.formats import READERS, read_header, suffix_of
+from ..read.formats import READERS, suffix_of, touch_header
 from ..read.layout import CHECKED_JSON, NO_MODEL
 from ..read.scripts import SUFFIXES
 from .faults import WHOLE, Unreachable, of_place
@@ -60,7 +60,7 @@ def _is_read(entry: Entry) -> bool:
 def _fetch(files: Fetched, entry: Entry) -> None:
     """Read what a reader reads; the bytes stay in `files`. errors: OSError."""
     if reader := READERS.get(suffix_of(entry.name)):
-        read_header(reader, files, entry)  # it tells of a fault in its own way
+        touch_header(reader, files, entry)  # it tells of a fault in its own way
         if entry.name in files.faults:
             raise files.faults[entry.name]
     elif entry.size <= files.most:

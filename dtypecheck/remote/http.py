@@ -7,6 +7,7 @@ here; proxies, certificates and the token are the library's.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ WAITS: Final = (0.5, 1.0, 2.0)
 """Seconds between tries where the server names none."""
 PATIENCE: Final = 60.0
 """Seconds that a server may ask to wait; where it wants more, that is told instead."""
+WINDOW: Final = 330.0
+"""The same for who asks for thousands of models: the Hub counts requests by windows of five minutes."""
 TIMEOUT: Final = (10.0, 30.0, 30.0, 30.0)
 """Seconds to connect, and without a byte received, sent or a free connection, after which one counts as cut."""
 LOST: Final = 3
@@ -55,12 +58,16 @@ class Status(Exception):
 
 @dataclass(slots=True)
 class Http:
-    """A session. headers: sent with every request, the authorisation to `home` alone. requests, nbytes: what it has cost."""
+    """A session. headers: sent with every request, the authorisation to `home` alone. patience: seconds, as PATIENCE.
+
+    requests, nbytes: what it has cost.
+    """
 
     client: Any
     headers: Mapping[str, str] = field(default_factory=dict)
     home: str = ""
     sleep: Callable[[float], None] = time.sleep
+    patience: float = PATIENCE
     requests: int = 0
     nbytes: int = 0
     lost: int = 0
@@ -87,7 +94,7 @@ class Http:
                 wait = _retry_after(refused.headers)
                 if refused.code not in _AGAIN:
                     raise
-                if last or (wait or 0) > PATIENCE:
+                if last or (wait or 0) > self.patience:
                     asks = f", and asks to wait {wait:,.0f} s" if wait else ""
                     tries = f"{number + 1} tries" if number else "one try"
                     refused.busy = f"HTTP {refused.code} after {tries}{asks}"
@@ -133,8 +140,8 @@ class Http:
             for part in answer.iter_bytes():
                 body += part
                 self.nbytes += len(part)
-                if answer.status_code == 206 and start is not None and stop is not None and len(body) >= stop - start:
-                    break
+                if answer.status_code == 206 and start is not None and stop is not None and len(body) > stop - start:
+                    break  # who has just what was asked for reads on to the end: the connection can be used again then
                 if len(body) > most:
                     raise Unreachable(f"{what}: the answer has more than {most:,} bytes", "too much")
         data = bytes(body)
@@ -181,17 +188,20 @@ def _size(content_range: str, start: int, what: str) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a server asks to wait, None where it names none."""
+    """Seconds that a server asks to wait, None where it names none. The Hub says `RateLimit: "api";r=0;t=55`: 55 s from now."""
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
         return float(text)
+    spent = re.search(r"\br=0\b.*\bt=(\d{1,6})\b", headers.get("ratelimit", ""))
+    if spent and not text:
+        return float(spent[1])
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
     except (ValueError, OverflowError):
         return None
 
 
-def session(endpoint: str = "") -> Http:
+def session(endpoint: str = "", patience: float | None = None) -> Http:
     """A session of the Hub's library, with the token where it goes to the Hub. errors: WrongUse without the library."""
     from ..request import WrongUse
 
@@ -207,4 +217,4 @@ def session(endpoint: str = "") -> Http:
     headers = {"user-agent": f"dtypecheck/{__version__}"}
     if endpoint and (token := get_token()):
         headers["authorization"] = f"Bearer {token}"
-    return Http(client, headers, endpoint)
+    return Http(client, headers, endpoint, patience=PATIENCE if patience is None else patience)

@@ -40,14 +40,22 @@ class Hub:
 
     def files(self, label: str) -> Fetched:
         """The repository as files. errors: WrongUse where it or the revision is not there, NothingThere where it is not given."""
+        self.revision = self.commit()
         try:
-            if not COMMIT.fullmatch(self.revision):
-                self.revision = self._commit(self.revision or "main")
             listing = tuple(sorted(self._tree(), key=lambda entry: entry.name.split("/")))
         except Unreachable as fault:
             raise of_place(fault) from None
         self.sizes = {entry.name: entry.size for entry in listing}
         return Fetched(label, listing, self.fetch, Source(self.repo, "hub", self.revision))
+
+    def commit(self) -> str:
+        """The commit that the revision means; where it is one, nobody is asked. errors: as `files`."""
+        if COMMIT.fullmatch(self.revision):
+            return self.revision
+        try:
+            return self._commit(self.revision or "main")
+        except Unreachable as fault:
+            raise of_place(fault) from None
 
     def fetch(self, name: str, start: int, stop: int) -> bytes:
         """Bytes of a file. errors: Unreachable."""

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from typing import Final
 
 from ..report import Report
 from .html_asides import about, casts, crash, limits, plans
 from .html_chart import chart
-from .html_colours import by_family, variables
 from .html_findings import findings
 from .html_fix import fix
+from .html_frame import head, read, style
 from .html_map import blocks
 from .html_modules import modules
 from .html_numbers import numbers
@@ -43,17 +40,7 @@ def page(report: Report) -> str:
     """A complete document, whose policy forbids it to load anything or to run any other script than its own."""
     first, *others = _verdicts(report)
     unseen = [tag("li", prose(words)) for words in report.gate.unchecked] if report.gate else []
-    script = _read("html.js")
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src '{_digest(script)}'"
-    head = (
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=f"{policy}; base-uri 'none'; form-action 'none'"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"dtypecheck: {first}"),
-        tag("style", Html(f"\n{style('@media (prefers-color-scheme: dark)', '.dtypecheck')}")),
-    )
+    script = read("html.js")
     top = tag(
         "header",
         tag("p", f"dtypecheck{f' · {report.label}' if report.label else ''}", class_="faint"),
@@ -67,7 +54,9 @@ def page(report: Report) -> str:
     body = tag("main", *_sections(report), id="report")
     foot = tag("footer", about(report))
     end = tag("script", Html(f"\n{script}"))
-    whole = tag("html", tag("head", *head), tag("body", skip, top, body, foot, end, class_="dtypecheck"), lang="en")
+    whole = tag(
+        "html", head(f"dtypecheck: {first}", script), tag("body", skip, top, body, foot, end, class_="dtypecheck"), lang="en"
+    )
     return f"<!DOCTYPE html>\n{whole}"
 
 
@@ -82,14 +71,6 @@ def compact(report: Report) -> str:
     inside.append(findings(report, parts, front, 3, CARDS))
     inside += [chart(part, front) for part in parts]
     return tag("div", tag("style", Html(style("", DARK))), *inside, class_="dtypecheck inside")
-
-
-def style(when: str, dark: str) -> str:
-    """The style sheet. when: the media query of the dark, "" if the selector `dark` alone says it."""
-    night = f"{dark} {{ color-scheme: dark; {variables(True)} }}"
-    night = f"{when} {{ {night} }}" if when else night
-    day = f".dtypecheck {{ color-scheme: light; {variables(False)} }}"
-    return f"{day}\n{night}\n@media print {{ {day} }}\n{by_family()}\n{_read('html.css')}"
 
 
 def _verdicts(report: Report) -> tuple[str, ...]:
@@ -144,13 +125,3 @@ def _heading(part: Part, report: Report, first: bool) -> Html:
         device = report.request.device or pipeline.request.device
         return text(heading(pipeline, report.label or ".", first, f"rehearsed{f' on {device}' if device else ''}", ""))
     return text(heading(pipeline, report.label or ".", first, how))
-
-
-@cache
-def _read(name: str) -> str:
-    return (files(__package__) / name).read_text("utf-8")
-
-
-def _digest(script: str) -> str:
-    """What the policy calls our script by: its bytes as they stand in the element."""
-    return "sha256-" + b64encode(sha256(f"\n{script}".encode()).digest()).decode()

@@ -98,6 +98,8 @@ def oid(name: str) -> str:
 def _handler(hub: FakeHub, host: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # head and body in one piece: two would wait for each other
 
         def log_message(self, *_: object) -> None:
             pass

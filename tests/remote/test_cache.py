@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dtypecheck.api import scan
+from dtypecheck.api import scan, scan_paths
 from dtypecheck.render.json import document
 from dtypecheck.request import NothingThere
 from tests.remote.hub import COMMIT, FakeHub, oid
@@ -124,6 +124,15 @@ def test_a_script_s_model_is_asked_for_where_that_is_wanted(hub: FakeHub) -> Non
     Path("s.py").write_text(SCRIPT)
     assert scan("s.py", online=True).unlinked == ()
     assert hub.requests > 0
+
+
+def test_it_is_asked_for_at_the_revision_that_the_script_asks_for(hub: FakeHub, small: Path) -> None:
+    Path("s.py").write_text(SCRIPT.replace('"our/small",', '"our/small", revision="v1",'))
+    assert scan("s.py", online=True).unlinked == ()
+    assert any("/revision/v1" in one.path for one in hub.asked)
+    assert scan_paths(["s.py"], models={"our/small": small}).unlinked == ()
+    Path("s.py").write_text(SCRIPT.replace('"our/small",', '"our/small", revision="gone",'))
+    assert scan("s.py", online=True).unlinked == ("our/small@gone",)
 
 
 def test_a_script_s_model_that_cannot_be_had_is_not_known(hub: FakeHub) -> None:

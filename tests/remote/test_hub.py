@@ -11,7 +11,8 @@ import pytest
 from dtypecheck.api import scan
 from dtypecheck.files import UNREADABLE, Entry
 from dtypecheck.remote import fetched
-from dtypecheck.remote.hub import _entry
+from dtypecheck.remote.http import WINDOW, _retry_after, session
+from dtypecheck.remote.hub import Hub, _entry
 from dtypecheck.render.json import document
 from dtypecheck.report import Report
 from dtypecheck.request import NothingThere, WrongUse
@@ -144,6 +145,27 @@ def test_a_server_that_asks_to_wait_for_long_is_not_waited_for(hub: FakeHub) -> 
     assert [one.status for one in hub.asked].count(429) == 1
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0), ({"ratelimit": '"api";r=0;t=55'}, 55.0), ({"ratelimit": '"resolvers";r=12;t=55'}, None),
+        ({"retry-after": "7", "ratelimit": '"api";r=0;t=55'}, 7.0), ({}, None), ({"ratelimit": "x"}, None),
+    ],
+)  # fmt: skip
+def test_how_long_a_server_asks_to_wait(told: dict[str, str], seconds: float | None) -> None:
+    assert _retry_after(told) == seconds
+
+
+def test_who_asks_for_thousands_waits_until_the_hub_counts_anew(hub: FakeHub) -> None:
+    waits: list[float] = []
+    http = session(hub.hub, WINDOW)
+    http.sleep = waits.append
+    hub.faults = {"hub /api": [Fault(429, {"RateLimit": '"api";r=0;t=290'})]}
+    assert Hub(http, "our/small", hub.hub).commit() == COMMIT
+    assert waits
+    assert 280 < waits[0] <= 290
+
+
 def test_a_server_that_stays_busy_is_told_of_after_a_few_tries(hub: FakeHub, small: Path) -> None:
     for number in range(9):
         (small / f"unet/{number}.safetensors").write_bytes((small / "vae/diffusion_pytorch_model.safetensors").read_bytes())
@@ -165,7 +187,8 @@ def test_after_a_few_files_that_are_cut_no_further_one_is_tried(hub: FakeHub, sm
     hub.faults = {"cdn ": [Fault(cut=2)] * 999}
     with pytest.raises(NothingThere, match="4 times"):
         scan("our/small")
-    assert sum(one.host == "cdn" for one in hub.asked) <= 8 * 4
+    hands, lost_before, files = 8, 2, 11  # the third lost file is the sign
+    assert sum(one.host == "cdn" for one in hub.asked) <= (hands + lost_before) * 4 < files * 4
 
 
 def test_a_file_that_is_cut_every_time_is_one_finding_about_it(hub: FakeHub) -> None:
@@ -207,7 +230,7 @@ def test_rows_of_a_listing_that_make_no_sense_are_entries_that_cannot_be_read() 
         assert _entry(row).size == UNREADABLE
     for size in (None, -1, "7", 1 << 60):
         assert _entry({"path": "a", "size": size}).size == UNREADABLE
-    assert _entry({"path": "a", "size": 1, "lfs": {"oid": "short", "size": 9}}) == ("a", 9, "git:None:a")
+    assert _entry({"path": "a", "size": 1, "lfs": {"oid": "short", "size": 9}}) == Entry("a", 9, "git:None:a")
 
 
 # what is never done

@@ -1,0 +1,1 @@
+"""Many targets: which they are, who looks at them, and the sum of what was found."""
