@@ -16,7 +16,7 @@ from ..findings import SEVERITIES
 from ..fleet.chosen import engine_of
 from ..fleet.engines import NAMES
 from ..fleet.rows import BadLine, Row, read_line
-from ..fleet.sinks import PART, Sink, sink_of
+from ..fleet.sinks import PART, Sink, kind_of, sink_of
 from ..fleet.tally import Tally
 from ..policy import CLEAN, FOUND, NOTHING
 from ..render.options import Look
@@ -88,7 +88,7 @@ def fleet(targets: Sequence[str], **options: Any) -> None:
     from ..fleet.targets import expanded, listed_in
     from ..verbs.fleet import judge_of, rows
 
-    sinks = _Sinks(options)
+    check(options)
     given = [*targets, *(listed_in(options["from_file"]) if options["from_file"] else ())]
     if not given:
         raise WrongUse("a fleet needs targets: name folders, models of the Hub or buckets, or a list with --from-file")
@@ -104,7 +104,8 @@ def fleet(targets: Sequence[str], **options: Any) -> None:
     engine = engine_of(options["engine"], options["jobs"], options["address"], len(names))
     store = Store(None if options["no_cache"] else usual())
     with contextlib.closing(engine), contextlib.closing(store), _Progress(len(names), options["quiet"]) as told:
-        tally = _written(rows(names, judge, engine, store), sinks, told, len(names))
+        found = rows(names, judge, engine, store, options["engine"] == "local")
+        tally = _written(found, _Sinks(options), told, len(names))
     sys.exit(_told(tally, options["fail_on"] or settings.fail_on, options))
 
 
@@ -126,6 +127,7 @@ def merge(files: Sequence[Path], **options: Any) -> None:
             raise WrongUse(f"{path}: there is no such file")
         if options["output"] is not None and options["output"].resolve() == path.resolve():
             raise WrongUse(f"-o {path}: that is read, and the rows would take its place")
+    check(options)
     sinks = _Sinks(options)
     try:
         found = merged(files, lambda text: click.echo(f"dtypecheck: {text}", err=True))
@@ -135,12 +137,18 @@ def merge(files: Sequence[Path], **options: Any) -> None:
     sys.exit(_told(tally, options["fail_on"] or "error", options))
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """What can be said of the files before anything is begun. errors: WrongUse."""
+    for key in ("output", "html"):
+        has_folder(options[key])
+    if options["output"] is not None:
+        kind_of(options["output"])
+
+
 class _Sinks:
     """The files that were asked for: opened before the work, so that what cannot be written is said before it."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        for key in ("output", "html"):
-            has_folder(options[key])
         self.open: list[Sink] = []
         if options["output"] is not None:
             self.open.append(sink_of(options["output"]))

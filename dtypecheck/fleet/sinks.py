@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -30,13 +31,18 @@ class Sink(Protocol):
         """Not all were taken: what there is stays beside."""
 
 
+def kind_of(path: Path) -> str:
+    """What a name asks for: jsonl or parquet. errors: WrongUse for a name that means none of the two, or without pyarrow."""
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise WrongUse(f"-o {path}: rows are written to a .jsonl or a .parquet file")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise WrongUse(f"-o {path} needs pyarrow: pip install 'dtypecheck[parquet]'")
+    return path.suffix[1:]
+
+
 def sink_of(path: Path) -> Sink:
-    """By the name of the file. errors: WrongUse for a name that means none of the two, or without pyarrow; OSError."""
-    if path.suffix == ".jsonl":
-        return Lines(path)
-    if path.suffix == ".parquet":
-        return Parquet(path)
-    raise WrongUse(f"-o {path}: rows are written to a .jsonl or a .parquet file")
+    """By the name of the file. errors: as `kind_of`; OSError."""
+    return Lines(path) if kind_of(path) == "jsonl" else Parquet(path)
 
 
 class Lines:
@@ -68,11 +74,9 @@ class Parquet:
     """A table with a row a target; `report` holds the whole report as JSON."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise WrongUse(f"-o {path} needs pyarrow: pip install 'dtypecheck[parquet]'") from None
+        import pyarrow
+        import pyarrow.parquet
+
         self.arrow, self.path, self.part = pyarrow, path, path.with_name(path.name + PART)
         text, number, words = pyarrow.string(), pyarrow.int64(), pyarrow.list_(pyarrow.string())
         kinds = {"target": text, "outcome": text, "why": text, "verdict": text, "errors": number, "warnings": number}

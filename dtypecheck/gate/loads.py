@@ -60,10 +60,15 @@ def meant(loads: Iterable[Load], target: Path) -> list[Loaded]:
 
 
 def judged_in(report: Report, target: Path, asked: str | None, variant: str | None) -> Iterator[Judged]:
-    """The models of a target under one request, and the target itself."""
+    """The models of a target under one request, each part of theirs in its own folder, and the target itself."""
     whole = target.resolve()
-    for place in {whole, *(whole / pipeline.path for pipeline in report.pipelines if target.is_dir())}:
+    pipelines = report.pipelines if target.is_dir() else ()
+    for place in {whole, *(whole / pipeline.path for pipeline in pipelines)}:
         yield Judged(place, asked, variant)
+    wanted = dtypes(asked)
+    for part in (part for pipeline in pipelines for part in pipeline.components if part.name and part.path):
+        own = wanted.get(part.name, wanted.get(""))
+        yield Judged(whole / part.path, own.torch if own is not None else None, variant)
 
 
 def unjudged(loads: Iterable[Load], judged: Collection[Judged]) -> Iterator[Missing]:

@@ -32,7 +32,7 @@ from .scan import targets
 SIZE: Final = 16
 """Targets of this disk in a batch: a fraction of a second, so that little is done again where a worker is killed."""
 FAR: Final = 64
-"""Targets elsewhere in a batch: most of their time is waiting, which many do at once."""
+"""Targets elsewhere in a batch: most of their time is waiting, which many do at once. So many for a cluster, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,10 @@ def judge_of(settings: Settings, **options: Any) -> Judge:
     return replace(judge, token=token)
 
 
-def rows(given: Sequence[str], judge: Judge, engine: Engine, store: Store) -> Iterator[Row]:
-    """The rows of targets, in their order, each with its text."""
+def rows(given: Sequence[str], judge: Judge, engine: Engine, store: Store, here: bool = True) -> Iterator[Row]:
+    """The rows of targets, in their order, each with its text. here: they are judged by processes of this machine."""
     far = sum(isinstance(target_of(target), Remote) for target in given)
-    size = max(1, min(SIZE if far * 2 < len(given) else FAR, -(-len(given) // 4)))
+    size = max(1, min(SIZE if here and far * 2 < len(given) else FAR, -(-len(given) // 4)))
     return drive(given, judge, engine, store, Plan(size, judge.key))
 
 
@@ -143,7 +143,8 @@ _WORKERS: Final[dict[str, _Worker]] = {}
 
 
 def _worker(judge: Judge) -> _Worker:
-    if judge.token not in _WORKERS:
+    worker = _WORKERS.get(judge.token)
+    if worker is None:
         gc.set_threshold(50_000, 20, 20)
         if Path.cwd() != Path(judge.here) and Path(judge.here).is_dir():
             os.chdir(judge.here)
@@ -153,9 +154,10 @@ def _worker(judge: Judge) -> _Worker:
         def counted(report: Report) -> Report:
             return suppress(choose(report, chosen=chosen), settings.suppressions, settings.called)
 
-        _WORKERS.clear()
-        _WORKERS[judge.token] = _Worker(_scans(judge), counted)
-    return _WORKERS[judge.token]
+        worker = _Worker(_scans(judge), counted)
+        _WORKERS.clear()  # another thread may have made one meanwhile: either will do
+        _WORKERS[judge.token] = worker
+    return worker
 
 
 def _scans(judge: Judge) -> Scans:

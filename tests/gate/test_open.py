@@ -78,6 +78,15 @@ def test_an_adapter_that_a_script_adds_and_that_is_none_of_the_targets_was_not_l
     assert not any(text.startswith("style") for text in verdict(model, "style", "serve.py", rehearse=False).unchecked)
 
 
+@pytest.mark.parametrize(("word", "left"), [("torch.float16", False), ("torch.bfloat16", True)])
+def test_a_part_of_a_target_that_a_script_loads_was_looked_at(model: Path, word: str, left: bool) -> None:
+    part = f'vae = AutoencoderKL.from_pretrained("model/vae", torch_dtype={word})\n'
+    Path("serve.py").write_text(SCRIPT.replace("pipe =", f"from diffusers import AutoencoderKL\n{part}pipe =", 1))
+    found = [text for text in verdict(model, "serve.py", dtype="float16", rehearse=False).unchecked if "model/vae" in text]
+    assert bool(found) == left
+    assert not any("none of the targets" in text for text in found)
+
+
 def test_what_is_added_from_no_files_is_no_adapter_that_was_not_looked_at(model: Path) -> None:
     added = 'pipe.load_lora_weights(state, "style")\npipe.fuse_lora(0.7)\npipe.set_adapters("style")'
     Path("serve.py").write_text(SCRIPT.replace("# more", added))
