@@ -16,7 +16,7 @@ from ..findings import SEVERITIES
 from ..fleet.chosen import engine_of
 from ..fleet.engines import NAMES
 from ..fleet.rows import BadLine, Row, read_line
-from ..fleet.sinks import PART, Sink, kind_of, sink_of
+from ..fleet.sinks import PART, Sink, kind_of, named, sink_of
 from ..fleet.tally import Tally
 from ..policy import CLEAN, FOUND, NOTHING
 from ..render.options import Look
@@ -184,21 +184,25 @@ class _Page:
 
         self.path, self.part = path, path.with_name(path.name + PART)
         self.stream = self.part.open("w", encoding="utf-8", errors="backslashreplace")
-        self.page = Page(self.stream)
+        with named(self.part):
+            self.page = Page(self.stream)
 
     def take(self, line: bytes, row: Mapping[str, Any]) -> None:
         """One more row."""
-        self.page.take(row)
+        with named(self.part):
+            self.page.take(row)
 
     def finish(self, tally: Tally) -> None:
         """The sum, and the name."""
-        self.page.finish(tally)
-        self.stream.close()
-        self.part.replace(self.path)
+        with named(self.part):
+            self.page.finish(tally)
+            self.stream.close()
+            self.part.replace(self.path)
 
     def abandon(self) -> None:
         """Half a page is of no use."""
-        self.stream.close()
+        with contextlib.suppress(OSError):
+            self.stream.close()
         self.part.unlink(missing_ok=True)
 
 

@@ -48,7 +48,8 @@ def judged(target: str, document: Mapping[str, Any], state: str = "") -> Row:
 
 def unjudged(target: str, why: str, outcome: Outcome = "failed") -> Row:
     """The row of a target that could not be looked at; it is never kept: next time it may be there."""
-    return Row(target, "", _line(target, outcome, " ".join(why.split()), None, {"error": 0, "warning": 0, "note": 0}, None))
+    plain = " ".join(why.split()).removeprefix(f"{target}: ")
+    return Row(target, "", _line(target, outcome, plain, None, {"error": 0, "warning": 0, "note": 0}, None))
 
 
 def _line(

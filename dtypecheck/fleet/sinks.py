@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
@@ -55,14 +55,16 @@ class Lines:
 
     def take(self, line: bytes, row: Mapping[str, Any]) -> None:
         """See Sink."""
-        self.file.write(line)
+        with named(self.part):
+            self.file.write(line)
 
     def finish(self) -> None:
         """See Sink."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        self.part.replace(self.path)
+        with named(self.part):
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            self.part.replace(self.path)
 
     def abandon(self) -> None:
         """See Sink."""
@@ -90,7 +92,7 @@ class Parquet:
         report, counts = row["report"], row["counts"]
         found = unmuted(report) if report else []
         self.held.append(
-            {key: row[key] for key in ("target", "outcome", "why", "verdict")}
+            {key: _plain(row[key]) for key in ("target", "outcome", "why", "verdict")}
             | {"errors": counts["error"], "warnings": counts["warning"], "notes": counts["note"]}
             | {"classes": list(classes_of(report)) if report else [], "dtypes": list(stored_in(report)) if report else []}
             | {
@@ -105,8 +107,9 @@ class Parquet:
     def finish(self) -> None:
         """See Sink."""
         self._write()
-        self.writer.close()
-        self.part.replace(self.path)
+        with named(self.part):
+            self.writer.close()
+            self.part.replace(self.path)
 
     def abandon(self) -> None:
         """See Sink. A table that was not closed cannot be read."""
@@ -115,8 +118,23 @@ class Parquet:
 
     def _write(self) -> None:
         if self.held:
-            self.writer.write_table(self.arrow.Table.from_pylist(self.held, schema=self.schema))
+            with named(self.part):
+                self.writer.write_table(self.arrow.Table.from_pylist(self.held, schema=self.schema))
             self.held = []
+
+
+def _plain(text: str | None) -> str | None:
+    """A text that UTF-8 can write: a name of a file may hold bytes that are none, `line` has them as JSON writes them."""
+    return text if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """What cannot be written is told with its name."""
+    try:
+        yield
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror or str(fault), str(path)) from None
 
 
 def lines_in(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -75,7 +75,7 @@ def test_a_bad_target_has_a_row_and_stops_nobody(folder: Path) -> None:
     assert [(row["target"], row["outcome"]) for row in lines(folder / "rows.jsonl")] == [
         ("models/m0", "judged"), ("models/gone", "nothing"), ("models/m1/unet/config.json", "judged"), ("empty", "nothing"),
     ]  # fmt: skip
-    assert "no such file or folder" in lines(folder / "rows.jsonl")[1]["why"]
+    assert lines(folder / "rows.jsonl")[1]["why"] == "there is no such file or folder (hf://models/gone asks the Hub)"
     assert "models/gone" in done.stdout
 
 
@@ -283,6 +283,29 @@ def test_a_table_holds_the_same_rows(folder: Path) -> None:
     assert table[5]["bytes"] is None
     (folder / "no.parquet").write_bytes(b"PAR1 no")
     assert run("merge", "no.parquet", cwd=folder).returncode == 2
+
+
+def test_names_that_are_no_text_are_written_everywhere(folder: Path) -> None:
+    odd = folder / os.fsdecode(b"odd\xff\nname")
+    (folder / "models/m3").rename(odd)
+    done = fleet("models", odd.name, "-o", "a.jsonl", "--html", "a.html", cwd=folder)
+    assert done.returncode == 1
+    assert [row["target"] for row in lines(folder / "a.jsonl")][-1] == odd.name
+    pytest.importorskip("pyarrow")
+    assert fleet("models", odd.name, "-o", "a.parquet", cwd=folder).returncode == 1
+    run("merge", "a.parquet", "-o", "back.jsonl", cwd=folder)
+    assert (folder / "back.jsonl").read_bytes() == (folder / "a.jsonl").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_told_with_the_name_of_the_file(folder: Path) -> None:
+    for name in ("rows.jsonl", "page.html"):
+        (folder / f"{name}.part").symlink_to("/dev/full")
+        done = fleet("models", "-o" if name.endswith("jsonl") else "--html", name, cwd=folder)
+        assert done.returncode == 2
+        assert f"{name}.part" in done.stderr
+        assert "No space left" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_another_name_for_the_rows_is_wrong_use(folder: Path) -> None:
