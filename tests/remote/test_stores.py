@@ -11,10 +11,17 @@ from pathlib import Path
 import pytest
 
 from dtypecheck.api import scan
+from dtypecheck.cache.store import Store
+from dtypecheck.fleet.engines.local import Local
+from dtypecheck.fleet.rows import read_line
+from dtypecheck.fleet.targets import expanded
 from dtypecheck.render.json import document
 from dtypecheck.report import Report
 from dtypecheck.request import NothingThere, WrongUse
+from dtypecheck.settings import Settings
+from dtypecheck.verbs.fleet import judge_of, rows
 from tests.remote.hub import FakeHub, Fault, oid
+from tests.test_cli import run
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 
@@ -167,12 +174,19 @@ def test_a_folder_of_any_file_system_that_fsspec_knows_is_read(small: Path) -> N
         assert one.kind == "single-file"
         with pytest.raises(WrongUse, match="there is no such file or folder"):
             scan("memory://bucket/other")
+        names = list(expanded(["memory://bucket/", "memory://bucket/model"]))
+        assert names == ["memory://bucket/model"]
+        (row,) = rows(names, judge_of(Settings()), Local(1), Store(None))
+        assert read_line(row.text or b"")["report"]["findings"] == document(scan(names[0]))["findings"]
+        memory.pipe_file("/other/readme.md", b"")
+        with pytest.raises(NothingThere, match="no model among 1 files"):
+            list(expanded(["memory://other/"]))
     finally:
         memory.rm("/bucket", recursive=True)
 
 
 @pytest.mark.slow
-def test_a_bucket_is_read_by_ranges_with_a_real_client(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_is_read_by_ranges_with_a_real_client(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moto = pytest.importorskip("moto.server", reason="moto[server] is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")
     server = moto.ThreadedMotoServer("127.0.0.1", 0)
@@ -191,6 +205,14 @@ def test_a_bucket_is_read_by_ranges_with_a_real_client(small: Path, monkeypatch:
             if path.is_file():
                 client.put_object(Bucket="models", Key=f"small/{path.relative_to(small).as_posix()}", Body=path.read_bytes())
         assert told(scan("s3://models/small")) == told(scan(small))
+        assert list(expanded(["s3://models/"])) == ["s3://models/small"]
+        environment = {"DTYPECHECK_CACHE": str(tmp_path / "c"), "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+        for name in ("one", "two"):
+            assert run("fleet", "s3://models/", "-o", f"{name}.jsonl", **environment).returncode == 0
+        assert Path("one.jsonl").read_bytes() == Path("two.jsonl").read_bytes()
+        assert read_line(Path("one.jsonl").read_bytes())["target"] == "s3://models/small"
+        client.delete_object(Bucket="models", Key=f"small/{UNET}")
+        assert "1 with warnings" in run("fleet", "s3://models/", "-o", "three.jsonl", **environment).stdout
         with pytest.raises(WrongUse, match="no such file or folder"):
             scan("s3://models/none")
         with pytest.raises((WrongUse, NothingThere), match="s3://nobody"):
