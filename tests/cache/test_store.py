@@ -108,7 +108,7 @@ def test_several_write_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     keys = [bytes([number, part]) for number in range(4) for part in range(20)]
     assert len(Store(tmp_path / "r").states(keys)) == 80
 
