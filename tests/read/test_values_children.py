@@ -66,17 +66,29 @@ def test_long_answers_come_whole() -> None:
     assert by_children(lambda numbers: b"x" * 1_000_000 if list(numbers) is not None else b"", 1, 2) == (b"x" * 1_000_000,) * 2
 
 
-def alone() -> bool:
-    """True when this process has no child left."""
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return False
+def started() -> set[int]:
+    """The processes that this one started and has not waited for; another test may have left some that serve it still."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == os.getpid():
+            found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.fixture
+def before() -> set[int]:
+    """The processes that there were before the test."""
+    return started()
 
 
 @pytest.mark.parametrize("how", ["raises", "exits", "is killed", "looks past the end"])
-def test_a_child_that_fails_is_told_of_and_says_nothing(how: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_child_that_fails_is_told_of_and_says_nothing(
+    how: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], before: set[int]
+) -> None:
     (tmp_path / "a").write_bytes(bytes(3 << 20))
 
     def work(numbers: Iterator[int]) -> bytes:
@@ -95,10 +107,10 @@ def test_a_child_that_fails_is_told_of_and_says_nothing(how: str, tmp_path: Path
 
     assert by_children(work, 1, 2) is None
     assert capfd.readouterr() == ("", "")
-    assert alone()
+    assert started() == before
 
 
-def test_children_are_ended_where_this_process_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_children_are_ended_where_this_process_gives_up(monkeypatch: pytest.MonkeyPatch, before: set[int]) -> None:
     from dtypecheck.read.values import children
 
     def interrupted(answers: int) -> bytes:
@@ -107,7 +119,7 @@ def test_children_are_ended_where_this_process_gives_up(monkeypatch: pytest.Monk
     monkeypatch.setattr(children, "_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         by_children(lambda numbers: bytes(threading.Event().wait(60)), 1, 2)
-    assert alone()
+    assert started() == before
 
 
 def test_signals_are_as_before_afterwards() -> None:
@@ -202,7 +214,7 @@ def test_numbers_that_are_in_no_file_are_not_for_children(forked: list[bool]) ->
 
 
 def test_a_file_that_shrinks_while_children_look_at_it_is_a_finding(
-    tmp_path: Path, forked: list[bool], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, forked: list[bool], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], before: set[int]
 ) -> None:
     path = tmp_path / "a.safetensors"
     save_file({f"{i}.weight": noise(1000, 1000) for i in range(8)}, path)
@@ -218,7 +230,7 @@ def test_a_file_that_shrinks_while_children_look_at_it_is_a_finding(
     assert [(finding.code, finding.where.path) for finding in report.findings] == [("DT003", "a.safetensors")]
     assert "cut short while it was read: it ends before byte 300,000" in report.findings[0].message
     assert capfd.readouterr().err == ""
-    assert alone()
+    assert started() == before
 
 
 def test_what_is_wrong_with_a_file_is_found_by_reading(tmp_path: Path, forked: list[bool]) -> None:
