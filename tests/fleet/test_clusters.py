@@ -20,6 +20,8 @@ from dtypecheck.request import WrongUse
 
 from .works import echo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:

@@ -24,7 +24,11 @@ JOBS = 2
 LIBRARIES = {"dask": "distributed", "ray": "ray"}
 
 
-@pytest.fixture(scope="module", params=NAMES)
+NAMED = [pytest.param(name, marks=[pytest.mark.slow] * (name != "local")) for name in NAMES]
+"""A cluster is started by hand alone: it has threads and processes of its own, which other tests would live beside."""
+
+
+@pytest.fixture(scope="module", params=NAMED)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Each of them, of this machine."""
     there(request.param)
@@ -51,7 +55,7 @@ def driven(engine: Engine, work: Work, targets: list[str]) -> list[Row]:
     return list(drive(targets, work, engine, Store(None), Plan(4, str.encode)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMED)
 def test_closing_ends_the_processes(name: str) -> None:
     there(name)
     engine = engine_of(name, JOBS, None, 100)
