@@ -128,6 +128,8 @@ class _Worker:
 
             if isinstance(files, Fetched):
                 fetch_ahead(files)
+                report = self.scans.report(target, files)
+                return self._judged(job, report, "" if files.faults else state)  # a network that failed may be well next time
         return self._judged(job, self.scans.report(target, files), state)
 
     def _judged(self, job: Job, report: Report, state: str) -> Row:

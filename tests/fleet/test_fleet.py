@@ -23,6 +23,7 @@ from dtypecheck.render.json import document
 from dtypecheck.verbs.scan import scan_paths
 from tests.remote.conftest import SMALL
 from tests.remote.hub import COMMIT, served
+from tests.remote.hub import Fault as OfHub
 from tests.test_cli import lay, run
 
 
@@ -337,6 +338,21 @@ def test_models_of_the_hub_are_asked_for_once_and_then_for_their_commit(tmp_path
     assert [row["outcome"] for row in rows] == ["judged"] * 6 + ["nothing"]
     assert {row["report"]["pipelines"][0]["source"]["revision"] for row in rows[:6]} == {COMMIT}
     assert "without a token (HTTP 401)" in rows[6]["why"]
+
+
+def test_what_could_not_be_fetched_is_asked_for_again(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    with served({"our/m": lay(tmp_path / "small", SMALL)}) as hub:
+        environment = {"HF_ENDPOINT": hub.hub, "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "", "DTYPECHECK_CACHE": "c"}
+        hub.faults = {"vae/config": [OfHub(cut=3)] * 4}
+        verdicts = []
+        for _ in range(2):
+            done = run("fleet", "our/m", "-o", "rows.jsonl", cwd=tmp_path, **environment)
+            assert done.stderr == ""
+            verdicts.append(lines(tmp_path / "rows.jsonl")[0])
+    assert verdicts[0] != verdicts[1]
+    assert "DT001" in {finding["code"] for finding in verdicts[0]["report"]["findings"]}
+    assert "DT001" not in {finding["code"] for finding in verdicts[1]["report"]["findings"]}
 
 
 def test_without_a_network_a_model_elsewhere_is_a_row_with_the_reason(tmp_path: Path) -> None:
